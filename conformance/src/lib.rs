@@ -1,0 +1,1 @@
+//! One suite that every shell of the DockMon agent must pass.

@@ -1,0 +1,160 @@
+//! What the agent does to the world: everything the core ever asks of its shell.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::docker::{ApiVersion, DockerRequest};
+use crate::ids::OpId;
+use crate::secret::Secret;
+
+/// One thing to do. A shell carries actions out in order, and tells the results as [`Input`](crate::Input)s with the
+/// same id: none dropped, none doubled.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Action {
+    /// Open a WebSocket to the server. Results: [`SocketEvent`](crate::SocketEvent).
+    Connect {
+        /// The socket's name from now on.
+        op: OpId,
+        /// Which of the two addresses (PROTOCOL 1).
+        socket: SocketKind,
+        /// For the header `Authorization: Bearer …`.
+        bearer: Option<Secret>,
+    },
+    /// Send one text frame on an open socket. Spends credit; `Sent` returns it.
+    SendFrame {
+        /// The socket.
+        op: OpId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Send a WebSocket ping with this number, behind all frames sent before. Result: `Pong` with the number.
+    Ping {
+        /// The socket.
+        op: OpId,
+        /// Eight bytes of payload, big-endian.
+        number: u64,
+    },
+    /// Send a close frame behind all frames sent before, and end the connection. Result: `Closed`, within 2 s.
+    Close {
+        /// The socket.
+        op: OpId,
+        /// RFC 6455 status.
+        code: u16,
+        /// Words for the peer, at most 123 bytes.
+        reason: String,
+    },
+    /// Ask the engine. Results: [`DockerEvent`](crate::DockerEvent).
+    Docker {
+        /// The request's name.
+        op: OpId,
+        /// The API version to put into the path; none before one is negotiated.
+        api: Option<ApiVersion>,
+        /// What to ask.
+        request: DockerRequest,
+    },
+    /// Do something to a file below `DATA_PATH`. Result: [`Input::Disk`](crate::Input::Disk).
+    Disk {
+        /// The request's name.
+        op: OpId,
+        /// What to do.
+        request: DiskRequest,
+    },
+    /// Look at the host's counters. Result: [`Input::Host`](crate::Input::Host).
+    SampleHost {
+        /// The request's name.
+        op: OpId,
+    },
+    /// Stop working on any of the above; a socket is dropped without a close frame. No result is wanted any more.
+    Cancel {
+        /// Which.
+        op: OpId,
+    },
+    /// The agent is done: end the process.
+    Exit {
+        /// The process's exit code.
+        code: u8,
+    },
+}
+
+/// The server's two WebSockets (PROTOCOL 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SocketKind {
+    /// `/api/agent/ws`
+    Main,
+    /// `/api/stats/ws/ingest`
+    Stats,
+}
+
+/// One text frame for the server: JSON, at most [`MAX_FRAME_BYTES`](crate::wire::MAX_FRAME_BYTES). `Debug` shows its
+/// length only: it can hold a token or the environment of a container.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Frame(String);
+
+impl Frame {
+    /// Wraps the frame's text.
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Its length in bytes: what it costs of the credit.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing in it. Never so for a frame of the core.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, for sending.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0.len())
+    }
+}
+
+/// The files below `DATA_PATH` (DESIGN, journal and identity).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataFile {
+    /// `permanent_token`, the identity at the server.
+    PermanentToken,
+    /// `engine_id`, where the engine has none that stays the same (Podman).
+    EngineId,
+    /// `cursor.json`, the last engine event told and what the containers were then.
+    Cursor,
+}
+
+impl DataFile {
+    /// Its name below `DATA_PATH`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PermanentToken => "permanent_token",
+            Self::EngineId => "engine_id",
+            Self::Cursor => "cursor.json",
+        }
+    }
+}
+
+/// Something to do to a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiskRequest {
+    /// Write it whole: to a temporary name (mode 0600), synced, renamed, the folder synced.
+    Write {
+        /// Which file.
+        file: DataFile,
+        /// All of it.
+        contents: Secret,
+    },
+}

@@ -1,0 +1,63 @@
+//! What the agent is told before it starts (PROTOCOL 12).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::docker::ApiVersion;
+use crate::secret::Secret;
+
+/// The settings the core decides by; where the server and the engine are is the shell's business.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// `AGENT_NAME`, at most 255 characters.
+    pub agent_name: Option<String>,
+    /// `FORCE_UNIQUE_REGISTRATION`
+    pub force_unique_registration: bool,
+    /// The agent's own version, as the server shows it; at most 50 characters.
+    pub version: String,
+    /// `PROTO_VERSION`
+    pub proto_version: String,
+    /// `RECONNECT_INITIAL`
+    pub reconnect_initial: Duration,
+    /// `RECONNECT_MAX`
+    pub reconnect_max: Duration,
+    /// `DOCKER_API_VERSION`: fixed instead of negotiated.
+    pub docker_api_version: Option<ApiVersion>,
+    /// `REGISTRATION_TOKEN`, good for one registration.
+    pub registration_token: Option<Secret>,
+    /// `INSECURE_SKIP_VERIFY`: only said in the log, the shell acts on it.
+    pub insecure_skip_verify: bool,
+    /// `DATA_PATH`, for texts.
+    pub data_path: String,
+    /// The host, as the shell found it.
+    pub host: HostFacts,
+}
+
+/// What the shell can see of the host at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// The operating system's host name.
+    pub hostname: Option<String>,
+    /// `/etc/machine-id`
+    pub machine_id: Option<String>,
+    /// Go's name of the operating system: `linux`.
+    pub os: String,
+    /// Go's name of the processor: `amd64`, `arm64`, `arm`.
+    pub arch: String,
+    /// The host's IPv4 addresses that others can reach it by, in the order of its interfaces (PROTOCOL 2).
+    pub ips: Vec<String>,
+    /// Whether the host's counters can be read (PROTOCOL 6: native, or `/host/proc` mounted).
+    pub has_counters: bool,
+}
+
+/// What an earlier life left in `DATA_PATH`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Saved {
+    /// `permanent_token`, or `PERMANENT_TOKEN`.
+    pub permanent_token: Option<Secret>,
+    /// `engine_id`
+    pub engine_id: Option<String>,
+    /// `cursor.json`, as text: the core reads it, and starts afresh if it cannot.
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,253 @@
+//! Engine operations, in the Engine API's own words.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::ids::ContainerId;
+use crate::secret::Secret;
+
+/// What an event is about; the filter of the event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventKind {
+    /// Events of containers, which the server is told.
+    Container,
+    /// Events of images: what the agent keeps of an image may be stale.
+    Image,
+}
+
+impl EventKind {
+    /// The engine's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Image => "image",
+        }
+    }
+}
+
+/// Credentials for a registry, as `X-Registry-Auth` takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryAuth {
+    /// The user's name at the registry.
+    pub username: Secret,
+    /// The password or token.
+    pub password: Secret,
+}
+
+/// Which queue toward the engine a request waits in, so that slow ones never delay fast ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Reads that the engine answers from memory.
+    Quick,
+    /// Changes, and reads that can take long.
+    Slow,
+    /// Streams without end: not queued, bounded where they are opened.
+    Stream,
+}
+
+/// One operation of the Engine API.
+///
+/// Unary requests end with one answer; those marked *stream* give many results before their end
+/// ([`DockerEvent`](crate::DockerEvent)). Ids may be names or short ids wherever the engine takes them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum DockerRequest {
+    /// `GET /version`, without an API version in the path: any engine answers it.
+    Version,
+    /// `GET /info`, likewise without a version.
+    Info,
+
+    /// `GET /containers/json?all=1`
+    ContainerList,
+    /// `GET /containers/{id}/json`
+    ContainerInspect {
+        /// The container.
+        id: ContainerId,
+    },
+    /// `POST /containers/create?name=…`
+    ContainerCreate {
+        /// The new container's name; the engine invents one if absent.
+        name: Option<String>,
+        /// The raw `ContainerCreate` body.
+        body: Box<RawValue>,
+    },
+    /// `POST /containers/{id}/start`
+    ContainerStart {
+        /// The container.
+        id: ContainerId,
+    },
+    /// `POST /containers/{id}/stop?t=…`
+    ContainerStop {
+        /// The container.
+        id: ContainerId,
+        /// Seconds before it is killed.
+        timeout: u32,
+    },
+    /// `POST /containers/{id}/restart?t=…`
+    ContainerRestart {
+        /// The container.
+        id: ContainerId,
+        /// Seconds before it is killed.
+        timeout: u32,
+    },
+    /// `POST /containers/{id}/kill` with SIGKILL
+    ContainerKill {
+        /// The container.
+        id: ContainerId,
+    },
+    /// `POST /containers/{id}/pause`
+    ContainerPause {
+        /// The container.
+        id: ContainerId,
+    },
+    /// `POST /containers/{id}/unpause`
+    ContainerUnpause {
+        /// The container.
+        id: ContainerId,
+    },
+    /// `DELETE /containers/{id}`; its volumes stay
+    ContainerRemove {
+        /// The container.
+        id: ContainerId,
+        /// Kill it first if it runs.
+        force: bool,
+    },
+    /// `POST /containers/{id}/rename?name=…`
+    ContainerRename {
+        /// The container.
+        id: ContainerId,
+        /// Its new name.
+        name: String,
+    },
+    /// `GET /containers/{id}/logs` with both streams and timestamps. *Stream* of raw bytes (multiplexed unless the
+    /// container has a TTY).
+    ContainerLogs {
+        /// The container.
+        id: ContainerId,
+        /// How many lines from the end.
+        tail: u32,
+    },
+    /// `GET /containers/{id}/stats?stream=1`. *Stream* of JSON objects, about one a second.
+    ContainerStats {
+        /// The container.
+        id: ContainerId,
+    },
+    /// `GET /events`. *Stream* of JSON objects; with `until` in the past it ends when all is told.
+    Events {
+        /// From this moment on, `seconds.nanoseconds`.
+        since: Option<String>,
+        /// Up to this moment.
+        until: Option<String>,
+        /// Only these.
+        kinds: Vec<EventKind>,
+    },
+
+    /// `GET /images/json`
+    ImageList,
+    /// `GET /images/{name}/json`
+    ImageInspect {
+        /// Name or id.
+        name: String,
+    },
+    /// `POST /images/create?fromImage=…`. *Stream* of JSON objects; an error can come inside.
+    ImagePull {
+        /// The reference with its tag or digest.
+        reference: String,
+        /// For a registry that asks.
+        auth: Option<RegistryAuth>,
+    },
+    /// `DELETE /images/{name}`
+    ImageRemove {
+        /// Name or id.
+        name: String,
+        /// Even if tagged more than once.
+        force: bool,
+    },
+    /// `POST /images/prune` of all unused images (`dangling=false`)
+    ImagePrune,
+
+    /// `GET /networks`
+    NetworkList,
+    /// `GET /networks/{id}`
+    NetworkInspect {
+        /// Name or id.
+        id: String,
+    },
+    /// `POST /networks/create`
+    NetworkCreate {
+        /// The raw body.
+        body: Box<RawValue>,
+    },
+    /// `DELETE /networks/{id}`
+    NetworkRemove {
+        /// Name or id.
+        id: String,
+    },
+    /// `POST /networks/{id}/disconnect`
+    NetworkDisconnect {
+        /// Name or id.
+        id: String,
+        /// Which container to take off.
+        container: ContainerId,
+    },
+    /// `POST /networks/prune`
+    NetworkPrune,
+
+    /// `GET /volumes`
+    VolumeList,
+    /// `POST /volumes/create`
+    VolumeCreate {
+        /// The raw body.
+        body: Box<RawValue>,
+    },
+    /// `DELETE /volumes/{name}`
+    VolumeRemove {
+        /// The volume's name.
+        name: String,
+        /// Even if its driver fails.
+        force: bool,
+    },
+    /// `POST /volumes/prune`
+    VolumePrune {
+        /// Whether to give the filter `all=true`, without which engines from API 1.42 spare named volumes, and which
+        /// older ones refuse.
+        all_filter: bool,
+    },
+}
+
+impl DockerRequest {
+    /// The queue it waits in.
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Version
+            | Self::Info
+            | Self::ContainerList
+            | Self::ContainerInspect { .. }
+            | Self::ImageInspect { .. }
+            | Self::NetworkList
+            | Self::NetworkInspect { .. } => Lane::Quick,
+            Self::ContainerStats { .. } | Self::Events { .. } => Lane::Stream,
+            Self::ContainerLogs { .. }
+            | Self::ContainerCreate { .. }
+            | Self::ContainerStart { .. }
+            | Self::ContainerStop { .. }
+            | Self::ContainerRestart { .. }
+            | Self::ContainerKill { .. }
+            | Self::ContainerPause { .. }
+            | Self::ContainerUnpause { .. }
+            | Self::ContainerRemove { .. }
+            | Self::ContainerRename { .. }
+            | Self::ImageList
+            | Self::ImagePull { .. }
+            | Self::ImageRemove { .. }
+            | Self::ImagePrune
+            | Self::NetworkCreate { .. }
+            | Self::NetworkRemove { .. }
+            | Self::NetworkDisconnect { .. }
+            | Self::NetworkPrune
+            | Self::VolumeList
+            | Self::VolumeCreate { .. }
+            | Self::VolumeRemove { .. }
+            | Self::VolumePrune { .. } => Lane::Slow,
+        }
+    }
+}

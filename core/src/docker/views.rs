@@ -1,0 +1,1 @@
+//! Lenient views of the engine's JSON.
