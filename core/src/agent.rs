@@ -45,6 +45,21 @@ pub struct Agent {
     phase: Phase,
 }
 
+/// How much the agent holds at a moment: for its status, and for tests that look for leaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Workflows alive, among them the two that follow the engine's events and keep the cursor.
+    pub tasks: usize,
+    /// Operations that a workflow waits for.
+    pub operations: usize,
+    /// Streams of statistics that are open.
+    pub stats_streams: usize,
+    /// Answers and events that wait to be sent.
+    pub owed_frames: usize,
+    /// Containers known.
+    pub containers: usize,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing has been done yet: the first input starts everything.
@@ -145,6 +160,17 @@ impl Agent {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// What the agent holds now.
+    pub fn load(&self) -> Load {
+        Load {
+            tasks: self.tasks.len(),
+            operations: self.shared.ops.borrow().under_way(),
+            stats_streams: self.stats.streams(),
+            owed_frames: self.shared.outbox.borrow().waiting(),
+            containers: self.shared.world.borrow().containers.len(),
+        }
     }
 
     fn spawn<F: Future<Output = ()> + 'static>(&mut self, task: impl FnOnce(Cx) -> F) -> TaskId {

@@ -23,7 +23,7 @@ mod time;
 pub mod wire;
 
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};
-pub use agent::Agent;
+pub use agent::{Agent, Load};
 pub use config::{Config, HostFacts, Saved};
 pub use ids::{ContainerId, OpId};
 pub use input::{

@@ -253,6 +253,12 @@ impl DockerRequest {
         }
     }
 
+    /// Whether an API version belongs in its path. Any engine answers the others, whatever it speaks: so they come
+    /// first.
+    pub const fn takes_version(&self) -> bool {
+        !matches!(self, Self::Version | Self::Info)
+    }
+
     /// How long the core waits for its end, counted from when it goes to the engine. A state change that has not
     /// ended by then may still take effect. Streams that last for ever have no limit: it is given where they are opened.
     pub const fn time_limit(&self) -> Duration {

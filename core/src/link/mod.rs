@@ -128,7 +128,7 @@ impl Link {
     pub(crate) fn handle(&mut self, shared: &Shared, event: SocketEvent, out: &mut Vec<LinkEvent>) {
         let now = shared.now.get().mono;
         if let Some(socket) = self.socket() {
-            socket.heard(now);
+            socket.heard(now, &event);
         }
         match event {
             SocketEvent::Open => self.opened(shared),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::action::{Action, Frame, SocketKind};
 use crate::ids::OpId;
+use crate::input::SocketEvent;
 use crate::run::Ops;
 use crate::secret::Secret;
 use crate::time::MonotonicTime;
@@ -44,8 +45,12 @@ impl Socket {
         self.next_ping = now + PING_EVERY;
     }
 
-    pub(crate) const fn heard(&mut self, now: MonotonicTime) {
-        self.last_heard = now;
+    /// Anything that came from the peer proves that it lives.
+    pub(crate) const fn heard(&mut self, now: MonotonicTime, event: &SocketEvent) {
+        if let SocketEvent::Text(_) | SocketEvent::Binary { .. } | SocketEvent::Ping | SocketEvent::Pong { .. } = event
+        {
+            self.last_heard = now;
+        }
     }
 
     pub(crate) const fn has_room(&self, bytes: usize) -> bool {

@@ -72,7 +72,7 @@ impl StatsLink {
     pub(crate) fn handle(&mut self, shared: &Shared, event: &SocketEvent) {
         let now = shared.now.get().mono;
         if let State::Connecting(socket) | State::Live(socket) = &mut self.state {
-            socket.heard(now);
+            socket.heard(now, event);
         }
         match event {
             SocketEvent::Open => {

@@ -62,7 +62,8 @@ impl Ops {
     /// Starts a request whose results no task waits for; the caller routes them by the id.
     pub(crate) fn start(&mut self, request: DockerRequest) -> OpId {
         let op = self.id();
-        self.actions.push_back(Action::Docker { op, api: self.api, request });
+        let api = self.api.filter(|_| request.takes_version());
+        self.actions.push_back(Action::Docker { op, api, request });
         op
     }
 
@@ -128,7 +129,8 @@ impl Ops {
             slot.deadline = Some(deadline);
             self.deadlines.insert((deadline, op));
         }
-        self.actions.push_back(Action::Docker { op, api: self.api, request });
+        let api = self.api.filter(|_| request.takes_version());
+        self.actions.push_back(Action::Docker { op, api, request });
     }
 
     /// Takes a result in. Returns the task to poll, if it wants to hear of this one.
@@ -222,9 +224,8 @@ impl Ops {
         self.deliver(now, op, Outcome::Docker(DockerEvent::Done(Err(DockerError::TimedOut { seconds }))))
     }
 
-    /// Whether nothing is under way: for tests that look for leaks.
-    #[cfg(test)]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.slots.is_empty() && self.deadlines.is_empty() && self.sleeps.is_empty() && self.gate.is_idle()
+    /// Operations whose task has not finished with them.
+    pub(crate) fn under_way(&self) -> usize {
+        self.slots.len()
     }
 }

@@ -53,4 +53,8 @@ impl Tasks {
     pub(crate) fn is_alive(&self, id: TaskId) -> bool {
         self.tasks.contains_key(&id)
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
 }

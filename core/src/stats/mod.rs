@@ -174,6 +174,11 @@ impl Stats {
         }
     }
 
+    /// How many are open.
+    pub(crate) fn streams(&self) -> usize {
+        self.by_op.len()
+    }
+
     pub(crate) fn owns(&self, op: OpId) -> bool {
         self.by_op.contains_key(&op)
     }
