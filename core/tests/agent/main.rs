@@ -1,0 +1,9 @@
+//! The whole agent in simulated time: no socket, no clock, no waiting.
+
+mod captures;
+mod commands;
+mod engine;
+mod events;
+mod link;
+mod stats;
+mod world;
