@@ -94,6 +94,9 @@ async fn receive<R: Runtime>(
     let status = head.status();
     let refused = status.is_client_error() || status.is_server_error();
     let limit = if refused { refusal::BODY_LIMIT } else { ANSWER_LIMIT };
+    if !refused && head.body().size_hint().lower() > ANSWER_LIMIT as u64 {
+        return Err(too_large());
+    }
     let body = read(&mut connection, head.body_mut(), limit).await;
     if matches!(body, Ok(ReadBody { whole: true, .. })) && connection.reusable().await {
         pool.keep(connection);
@@ -108,9 +111,13 @@ async fn receive<R: Runtime>(
     }
     let body = body?;
     if !body.whole {
-        return Err(DockerError::Unreadable(format!("it is larger than {} MiB", ANSWER_LIMIT >> 20)));
+        return Err(too_large());
     }
     Ok(Answer { head, body: body.bytes })
+}
+
+fn too_large() -> DockerError {
+    DockerError::Unreadable(format!("it is larger than {} MiB", ANSWER_LIMIT >> 20))
 }
 
 /// A body as far as it was read.
@@ -129,12 +136,8 @@ pub(super) async fn read<Io>(
 where
     Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let announced = body.size_hint().exact().unwrap_or(0);
-    if announced > limit as u64 {
-        return Ok(ReadBody { bytes: Vec::new(), whole: false });
-    }
-    // At most `limit`, so it fits.
-    let mut bytes = Vec::with_capacity(announced as usize);
+    let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(announced.min(limit));
     while let Some(piece) = connection.next_piece(body).await {
         let piece = piece?;
         if bytes.len() + piece.len() > limit {
