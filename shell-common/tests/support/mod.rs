@@ -156,6 +156,19 @@ impl Client {
         tokio::time::timeout(limit, self.next(op)).await.ok()
     }
 
+    /// Takes whatever comes for so long, and says how many results there were.
+    pub(crate) async fn discard_for(&mut self, time: Duration) -> usize {
+        let mut taken = 0;
+        let _ = tokio::time::timeout(time, async {
+            while let Some(input) = self.inputs.next().await {
+                assert!(!matches!(input, Input::Docker { event: DockerEvent::Done(_), .. }), "{input:?}");
+                taken += 1;
+            }
+        })
+        .await;
+        taken
+    }
+
     /// Whatever came by now and was not asked for.
     pub(crate) fn leftovers(&mut self) -> Vec<(OpId, DockerEvent)> {
         let mut found: Vec<_> = self.waiting.drain(..).collect();
