@@ -1,1 +1,3 @@
 //! One suite that every shell of the DockMon agent must pass.
+
+pub mod engine;
