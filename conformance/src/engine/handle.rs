@@ -169,7 +169,8 @@ impl SimulatedEngine {
 
     /// Streams of events and of statistics that are open now.
     pub fn streams(&self) -> (usize, usize) {
-        self.shared.lock().stream_counts()
+        let (events, stats) = self.shared.lock().streaming();
+        (events.len(), stats.len())
     }
 
     /// Events that were dropped because a reader was behind by more than [`EngineOptions::event_buffer`].

@@ -178,3 +178,42 @@ impl Lively {
         (self.seed >> 33) % bound.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::model::{EngineProfile, Status};
+    use super::*;
+
+    /// Ten minutes of it, and what was told.
+    fn play(seed: u64) -> (Model, Vec<String>) {
+        let start = 1_800_000_000 * SECOND;
+        let mut model = Model::new(EngineProfile::docker26(), seed, start);
+        let mut lively = Lively::new(seed);
+        lively.populate(&mut model, 10, start);
+        model.take_events();
+        let mut told = Vec::new();
+        for second in 1..=600 {
+            lively.step(&mut model, start + second * SECOND);
+            told.extend(model.take_events().iter().map(|e| format!("{} {}", e.action, e.at)));
+        }
+        (model, told)
+    }
+
+    #[test]
+    fn everything_that_can_happen_does_and_most_are_up_in_the_end() {
+        let (model, told) = play(1);
+        let words: BTreeSet<&str> = told.iter().filter_map(|t| t.split(' ').next()).collect();
+        for word in ["start", "restart", "die", "rename", "pause", "unpause"] {
+            assert!(words.contains(word), "{word} in {words:?}");
+        }
+        assert!(model.containers().filter(|c| c.status() == Status::Running).count() >= 7);
+    }
+
+    #[test]
+    fn the_same_seed_plays_the_same() {
+        assert_eq!(play(5).1, play(5).1);
+        assert_ne!(play(5).1, play(6).1);
+    }
+}

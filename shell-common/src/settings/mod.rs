@@ -16,8 +16,8 @@ pub use server::ServerAddress;
 use vars::Vars;
 
 use crate::disk;
+use crate::engine::EngineAddress;
 use crate::net::{ProxySettings, TlsSettings};
-use crate::unbound::EngineAddress;
 
 /// The longest `AGENT_NAME` and `PROTO_VERSION` that the server takes (PROTOCOL 2), in characters.
 const MAX_NAME: usize = 255;

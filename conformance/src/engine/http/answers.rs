@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::header::HeaderValue;
 use hyper::http::response::Builder;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::shared::{Shared, State, now};
-use super::streams::{EngineBody, Follower, Item, Lines, Sampler, whole};
+use super::streams::{EngineBody, Feed, Follower, Sampler, whole};
 use crate::engine::model::{ApiVersion, EngineError, EventWindow, Flavour, Pull};
 
 /// What a route comes to.
@@ -71,39 +69,36 @@ pub(super) fn respond(shared: &Arc<Shared>, connection: u64, answer: Answer) -> 
         Answer::NoSuchPage => refusal(&state, &EngineError::new(404, "page not found")),
         Answer::Failed(error) => refusal(&state, &error),
         Answer::Follow(window, api) => {
-            state.mark(connection, true);
             let backlog: String = window.backlog.iter().map(|event| event.line(api)).collect();
-            let (to, items) = mpsc::channel(shared.event_buffer + 2);
-            if !backlog.is_empty() {
-                let _ = to.try_send(Item::Data(Bytes::from(backlog)));
-            }
             let left = window.until.map(|until| until.saturating_sub(now()));
+            let (to, body) = Feed::new(shared.event_buffer + 1, left.map(Duration::from_nanos));
+            if !backlog.is_empty() {
+                let _ = to.try_send(Bytes::from(backlog));
+            }
             // Without a follower's sender the body ends after the backlog.
             if left != Some(0) {
-                state.followers.push(Follower { filter: window.filter, api, until: window.until, to });
+                state.followers.push(Follower { connection, filter: window.filter, api, until: window.until, to });
             }
-            let body = Lines::new(items, left.map(Duration::from_nanos)).boxed_unsync();
             finish(json(&state, 200), body)
         }
         Answer::Sample(container) => {
-            state.mark(connection, false);
-            let (to, items) = mpsc::channel(2);
-            state.samplers.push(Sampler { container, previous: None, to });
-            finish(json(&state, 200), Lines::new(items, None).boxed_unsync())
+            let (to, body) = Feed::new(2, None);
+            state.samplers.push(Sampler { connection, container, previous: None, to });
+            finish(json(&state, 200), body)
         }
         Answer::Pull(pull) => {
-            state.mark(connection, false);
-            let (to, items) = mpsc::channel(1);
-            tokio::spawn(tell_progress(Arc::clone(shared), *pull, to));
-            finish(json(&state, 200), Lines::new(items, None).boxed_unsync())
+            state.set_pulling(connection, true);
+            let (to, body) = Feed::new(1, None);
+            tokio::spawn(tell_progress(Arc::clone(shared), connection, *pull, to));
+            finish(json(&state, 200), body)
         }
     }
 }
 
 /// A pull that nobody listens to any more is given up, as the engine does.
-async fn tell_progress(shared: Arc<Shared>, pull: Pull, to: mpsc::Sender<Item>) {
+async fn tell_progress(shared: Arc<Shared>, connection: u64, pull: Pull, to: Feed) {
     for line in pull.lines() {
-        if to.send(Item::Data(Bytes::copy_from_slice(line.as_bytes()))).await.is_err() {
+        if !to.send(Bytes::copy_from_slice(line.as_bytes())).await {
             return;
         }
         if !shared.pull_step.is_zero() {
@@ -111,12 +106,13 @@ async fn tell_progress(shared: Arc<Shared>, pull: Pull, to: mpsc::Sender<Item>) 
         }
     }
     shared.change(|model, now| model.finish_pull(&pull, now));
+    shared.lock().set_pulling(connection, false);
 }
 
 impl State {
-    fn mark(&mut self, connection: u64, follows: bool) {
+    fn set_pulling(&mut self, connection: u64, pulling: bool) {
         if let Some(connection) = self.connections.get_mut(&connection) {
-            (connection.streaming, connection.follows) = (true, follows);
+            connection.pulling = pulling;
         }
     }
 }

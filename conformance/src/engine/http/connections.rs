@@ -115,9 +115,6 @@ async fn answer(
     let path = decode(bare);
     let delay = {
         let mut state = shared.lock();
-        if let Some(connection) = state.connections.get_mut(&connection) {
-            (connection.streaming, connection.follows) = (false, false);
-        }
         let entry = RequestEntry {
             method: method.clone(),
             path: path.clone(),

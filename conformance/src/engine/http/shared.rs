@@ -1,6 +1,6 @@
 //! What the server, its connections and the handle share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::AbortHandle;
 
 use super::faults::{Faults, Presence, RequestLog};
-use super::streams::{Follower, Item, Sampler};
+use super::streams::{Feed, Follower, Sampler};
 use crate::engine::lively::Lively;
 use crate::engine::model::{Event, Model, Nanos};
 
@@ -39,10 +39,8 @@ pub(in crate::engine) struct State {
 #[derive(Default)]
 pub(super) struct Connection {
     pub(super) abort: Option<AbortHandle>,
-    /// It carries a body that goes on.
-    pub(super) streaming: bool,
-    /// Namely events.
-    pub(super) follows: bool,
+    /// It carries the progress of a pull.
+    pub(super) pulling: bool,
 }
 
 impl Shared {
@@ -79,17 +77,18 @@ impl Shared {
     /// Ends connections at once, in the middle of whatever they were at.
     pub(in crate::engine) fn cut(&self, only_streams: bool) {
         let handles: Vec<AbortHandle> = {
-            let mut state = self.lock();
-            let cut = |c: &&mut Connection| c.streaming || !only_streams;
-            state.connections.values_mut().filter(cut).filter_map(|c| c.abort.clone()).collect()
+            let state = self.lock();
+            let (following, sampling) = state.streaming();
+            let cut = |(id, c): &(&u64, &Connection)| {
+                !only_streams || c.pulling || following.contains(id) || sampling.contains(id)
+            };
+            state.connections.iter().filter(cut).filter_map(|(_, c)| c.abort.clone()).collect()
         };
         for handle in &handles {
             handle.abort();
         }
-        // After the aborts: a sender that goes earlier would end the body in good order.
-        let mut state = self.lock();
-        state.followers.clear();
-        state.samplers.clear();
+        // A connection that is being worked at right now goes on to the end of that round.
+        self.lock().break_streams();
     }
 
     /// The daemon restarts: followers of events hear what its stopping brought, then every connection breaks.
@@ -101,19 +100,16 @@ impl Shared {
             let mut state = self.lock();
             let last_words = state.model.stop(now());
             state.tell_these(&last_words);
-            for follower in std::mem::take(&mut state.followers) {
-                let _ = follower.to.try_send(Item::Break);
-            }
+            let (following, _) = state.streaming();
+            state.break_streams();
             // Followers of events close by themselves, once what they were told is out.
-            let others = state.connections.values().filter(|c| !c.follows);
-            let handles: Vec<AbortHandle> = others.filter_map(|c| c.abort.clone()).collect();
+            let others = state.connections.iter().filter(|(id, _)| !following.contains(id));
+            let handles: Vec<AbortHandle> = others.filter_map(|(_, c)| c.abort.clone()).collect();
             drop(state);
             for handle in &handles {
                 handle.abort();
             }
-            let mut state = self.lock();
-            state.samplers.clear();
-            state.model.boot(now());
+            self.lock().model.boot(now());
         }
         // Who comes back sees what the new daemon did at its start in the ring; nobody follows live yet.
         self.lock().tell();
@@ -126,7 +122,7 @@ impl Shared {
         let State { model, samplers, .. } = &mut *state;
         samplers.retain_mut(|sampler| {
             let Ok(Some(text)) = model.stats(&sampler.container, at, sampler.previous) else { return false };
-            match sampler.to.try_send(Item::Data(Bytes::from(text))) {
+            match sampler.to.try_send(Bytes::from(text)) {
                 Ok(()) => sampler.previous = Some(at),
                 // A reader that is behind misses this one.
                 Err(TrySendError::Full(_)) => {}
@@ -148,16 +144,21 @@ impl Shared {
 }
 
 impl State {
+    fn break_streams(&mut self) {
+        let feeds = std::mem::take(&mut self.followers).into_iter().map(|f| f.to);
+        let feeds = feeds.chain(std::mem::take(&mut self.samplers).into_iter().map(|s| s.to));
+        feeds.for_each(Feed::break_off);
+    }
+
     pub(in crate::engine) fn connection_count(&self) -> usize {
         self.connections.len()
     }
 
-    /// Followers of events, and of statistics, whose streams are open.
-    pub(in crate::engine) fn stream_counts(&self) -> (usize, usize) {
-        let open = |closed: bool| usize::from(!closed);
+    /// The connections whose streams of events, and of statistics, are open.
+    pub(in crate::engine) fn streaming(&self) -> (BTreeSet<u64>, BTreeSet<u64>) {
         (
-            self.followers.iter().map(|f| open(f.to.is_closed())).sum(),
-            self.samplers.iter().map(|s| open(s.to.is_closed())).sum(),
+            self.followers.iter().filter(|f| !f.to.is_closed()).map(|f| f.connection).collect(),
+            self.samplers.iter().filter(|s| !s.to.is_closed()).map(|s| s.connection).collect(),
         )
     }
 
@@ -174,7 +175,7 @@ impl State {
                 if !follower.filter.admits(event) || follower.until.is_some_and(|until| event.at > until) {
                     return !follower.to.is_closed();
                 }
-                match follower.to.try_send(Item::Data(Bytes::from(event.line(follower.api)))) {
+                match follower.to.try_send(Bytes::from(event.line(follower.api))) {
                     Ok(()) => true,
                     Err(TrySendError::Full(_)) => {
                         dropped += 1;

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, Sleep};
 
 use crate::engine::model::{ApiVersion, EventFilter, Nanos};
@@ -24,25 +27,46 @@ pub(super) fn whole(bytes: impl Into<Bytes>) -> EngineBody {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// What a stream is told.
-pub(super) enum Item {
-    Data(Bytes),
-    /// The connection ends here without the end of the body, as when a daemon stops.
-    Break,
+/// The sending side of a stream. Dropped, it ends the body in good order; see [`Feed::break_off`].
+pub(super) struct Feed {
+    lines: mpsc::Sender<Bytes>,
+    broken: Arc<AtomicBool>,
 }
 
-/// A body fed through a channel: it ends when the sender goes, or at a time.
-pub(super) struct Lines {
-    items: mpsc::Receiver<Item>,
-    end: Option<Pin<Box<Sleep>>>,
-    breaking: bool,
-}
-
-impl Lines {
-    pub(super) fn new(items: mpsc::Receiver<Item>, end_in: Option<Duration>) -> Self {
+impl Feed {
+    /// A feed and the body it feeds, which also ends by itself after `end_in`.
+    pub(super) fn new(buffer: usize, end_in: Option<Duration>) -> (Self, EngineBody) {
+        let (lines, received) = mpsc::channel(buffer.max(1));
+        let broken = Arc::new(AtomicBool::new(false));
         let end = end_in.map(|left| Box::pin(tokio::time::sleep_until(Instant::now() + left)));
-        Self { items, end, breaking: false }
+        let body = Lines { lines: received, end, broken: Arc::clone(&broken), flushed: false };
+        (Self { lines, broken }, body.boxed_unsync())
     }
+
+    pub(super) fn try_send(&self, line: Bytes) -> Result<(), TrySendError<Bytes>> {
+        self.lines.try_send(line)
+    }
+
+    /// Waits for room; `false` if nobody reads any more.
+    pub(super) async fn send(&self, line: Bytes) -> bool {
+        self.lines.send(line).await.is_ok()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lines.is_closed()
+    }
+
+    /// Ends the connection without the body's end, as when a daemon stops: after what was sent before.
+    pub(super) fn break_off(self) {
+        self.broken.store(true, Ordering::Release);
+    }
+}
+
+struct Lines {
+    lines: mpsc::Receiver<Bytes>,
+    end: Option<Pin<Box<Sleep>>>,
+    broken: Arc<AtomicBool>,
+    flushed: bool,
 }
 
 impl Body for Lines {
@@ -50,18 +74,18 @@ impl Body for Lines {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.breaking {
-            return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted))));
-        }
-        match self.items.poll_recv(cx) {
-            Poll::Ready(Some(Item::Data(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Poll::Ready(Some(Item::Break)) => {
+        match self.lines.poll_recv(cx) {
+            Poll::Ready(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Poll::Ready(None) if !self.broken.load(Ordering::Acquire) => return Poll::Ready(None),
+            Poll::Ready(None) if self.flushed => {
+                return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted))));
+            }
+            Poll::Ready(None) => {
                 // One round later, so that what was written before goes out first.
-                self.breaking = true;
+                self.flushed = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {}
         }
         match self.end.as_mut().map(|end| end.as_mut().poll(cx)) {
@@ -73,16 +97,18 @@ impl Body for Lines {
 
 /// Somebody who follows the events.
 pub(in crate::engine) struct Follower {
+    pub(super) connection: u64,
     pub(super) filter: EventFilter,
     pub(super) api: ApiVersion,
     pub(super) until: Option<Nanos>,
-    pub(super) to: mpsc::Sender<Item>,
+    pub(super) to: Feed,
 }
 
 /// Somebody who follows the statistics of a container.
 pub(in crate::engine) struct Sampler {
+    pub(super) connection: u64,
     pub(super) container: String,
     /// When its last object was made.
     pub(super) previous: Option<Nanos>,
-    pub(super) to: mpsc::Sender<Item>,
+    pub(super) to: Feed,
 }

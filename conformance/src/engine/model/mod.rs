@@ -24,6 +24,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod time;
+mod transitions;
 mod volumes;
 
 use std::collections::BTreeMap;
