@@ -72,7 +72,7 @@ impl EngineAddress {
         if let Some(path) = text.strip_prefix("unix://") {
             return Ok(Self::Unix(path.into()));
         }
-        let rest = text.strip_prefix("tcp://").or(text.strip_prefix("http://")).ok_or("unix:// or tcp://")?;
+        let rest = text.strip_prefix("tcp://").or_else(|| text.strip_prefix("http://")).ok_or("unix:// or tcp://")?;
         let (host, port) = rest.split_once(':').ok_or("a port")?;
         Ok(Self::Tcp { host: host.to_owned(), port: port.parse().map_err(|_| "a port")? })
     }
