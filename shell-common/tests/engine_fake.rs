@@ -265,6 +265,42 @@ async fn streams_come_as_items_however_they_are_cut() {
 }
 
 #[tokio::test]
+async fn streams_end_as_their_framing_says() {
+    let fake = Fake::new(|number, _| match number {
+        0 => Reply::new("HTTP/1.1 200 OK\r\n\r\n{}\n{}").then(Then::Close),
+        1 => Reply::new("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}\n{}"),
+        2 => {
+            let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}\n{}\r\n0\r\n\r\n";
+            Reply { pieces: text.bytes().map(|byte| vec![byte]).collect(), then: Then::Hold }
+        }
+        3 => Reply::new("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        4 => Reply::new("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n{}\n{}").then(Then::Close),
+        5 => Reply::new(format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(20_000))),
+        6 => Reply::new("HTTP/1.1 500 Internal Server Error\r\n\r\n{\"message\":\"cut").then(Then::Close),
+        7 => Reply::new("").then(Then::Close),
+        _ => Reply::new("HTTP/1.1 101 Switching Protocols\r\n\r\n").then(Then::Hold),
+    });
+    let mut client = client(&fake);
+    for items in [2, 2, 2, 0] {
+        let op = client.start(stats());
+        let (events, end) = client.all(op).await;
+        end.unwrap();
+        assert_eq!(events.len(), items + 1, "{events:?}");
+    }
+    let mut errors = Vec::new();
+    for _ in 0..5 {
+        let op = client.start(stats());
+        errors.push(client.all(op).await.1.unwrap_err());
+    }
+    assert!(matches!(errors[0], DockerError::Broken(_)), "{errors:?}");
+    assert!(matches!(errors[1], DockerError::Broken(_)), "{errors:?}");
+    assert_eq!(errors[2], DockerError::Status { code: 500, message: "{\"message\":\"cut".into() });
+    assert!(matches!(errors[3], DockerError::Broken(_)), "{errors:?}");
+    assert!(matches!(errors[4], DockerError::Unreadable(_)), "{errors:?}");
+    eventually("all are closed", || fake.closed() == 9).await;
+}
+
+#[tokio::test]
 async fn logs_are_bytes() {
     let fake = Fake::new(|_, _| Reply::chunks(&[b"\x01\0\0\0\0\0\0\x03a\xffb", b"{"]).end());
     let mut client = client(&fake);

@@ -1,12 +1,15 @@
 //! Carries out [`Action::Docker`](dockmon_core::Action::Docker): the Engine API over hyper, on any runtime.
 //!
 //! Three ways lead to the engine ([`route`]): answers that matter go on as raw JSON ([`raw`]); calls that are just done
-//! or refused are bollard's ([`typed`]); streams have a connection each ([`streams`]). The first two share connections
-//! ([`pool`], [`exchange`]).
+//! or refused are bollard's ([`typed`]); both share connections ([`pool`], [`exchange`]). Streams have one each, which
+//! must cost little ([`streams`], [`feed`]).
 
 mod address;
+mod body;
+mod connect;
 mod connection;
 mod exchange;
+mod feed;
 mod items;
 mod ops;
 mod pool;
