@@ -1,8 +1,35 @@
 //! What every shell of the DockMon agent does alike, over any [`Runtime`].
-#![deny(missing_docs)]
+//!
+//! ```text
+//!                 inputs ┌──────────┐ actions
+//!          ┌────────────►│   core   ├────────────┐
+//!          │             └──────────┘            ▼
+//!   ┌──────┴───────┐                    ┌────────────────┐
+//!   │ sockets (net)│◄───────────────────┤ driver: run    │
+//!   │ engine       │                    └────────────────┘
+//!   │ disk · host  │   settings · logging · cli: around it
+//!   └──────────────┘
+//! ```
+//!
+//! It decides nothing: what is said to the server and asked of the engine is the core's affair. It names no runtime: a
+//! shell gives it one, and a `main` that calls [`cli::main`].
+#![deny(missing_docs, unsafe_code)]
 
+pub mod cli;
+mod disk;
+mod driver;
 mod engine;
+mod host;
+mod logging;
+mod memory;
+mod net;
 mod runtime;
+mod seed;
+mod settings;
+mod unbound;
 
+pub use driver::{Core, DockerExecutor, drive, run};
 pub use engine::{AddressError, Engine, EngineAddress};
+pub use net::Sockets;
 pub use runtime::Runtime;
+pub use settings::{LogLevel, Problem, ServerAddress, Settings, SettingsErrors};

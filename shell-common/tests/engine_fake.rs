@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerError, DockerRequest, EventKind, RegistryAuth};
 use dockmon_core::{ContainerId, DockerEvent, Secret};
-use dockmon_shell::EngineAddress;
+use dockmon_shell::{DockerExecutor as _, EngineAddress};
 use support::fake::{Fake, Reply, Then};
 use support::{Client, eventually};
 
@@ -363,6 +363,24 @@ async fn many_at_once_keep_no_more_than_sixteen_connections() {
     }
     let kept = fake.opened() - 16;
     eventually("the others are closed", || fake.closed() >= kept).await;
+}
+
+#[tokio::test]
+#[ignore = "takes 45 s"]
+async fn idle_connections_are_closed_after_a_while() {
+    let fake = Fake::new(|_, _| Reply::body("200 OK", "{}"));
+    let mut client = client(&fake);
+    let ops: Vec<_> = (0..10).map(|_| client.start(inspect())).collect();
+    for op in ops {
+        client.next(op).await;
+    }
+    assert_eq!((fake.opened(), fake.closed()), (10, 0));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(fake.closed(), 0);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(fake.closed(), 8, "two stay");
+    client.ask(inspect()).await.unwrap();
+    assert_eq!(fake.opened(), 10);
 }
 
 #[tokio::test]

@@ -1,1 +1,51 @@
+//! The tokio shell of the DockMon agent: a [`TokioRuntime`], and [`run`]. All else is `dockmon-shell`'s and the core's.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
+mod runtime;
+mod socket;
+
+use std::future::Future;
+use std::time::Duration;
+
+use dockmon_shell::Settings;
+
+pub use runtime::TokioRuntime;
+pub use socket::Socket;
+
+/// Threads for what blocks: a name look-up for the server and one for its proxy, a file, and one to spare.
+const BLOCKING_THREADS: usize = 4;
+
+/// They are rarely needed, and each has a stack.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Look-ups and file writes need little stack; what the system's resolver takes is well below.
+const THREAD_STACK: usize = 512 * 1024;
+
+/// After so many tasks' turns the driver and the network are looked after. tokio's 61 would let an answer wait behind
+/// the statistics of 60 containers.
+const EVENT_INTERVAL: u32 = 16;
+
+/// Runs the agent on this thread until it ends; the process's exit code. When `stop` is done it shuts down in order.
+/// `stop` is polled inside the runtime, so it may use tokio's signals and timers.
+pub fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> u8 {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
+        .thread_stack_size(THREAD_STACK)
+        .event_interval(EVENT_INTERVAL)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("dockmon-agent cannot start: {error}");
+            return 1;
+        }
+    };
+    let code = runtime.block_on(dockmon_shell::run(TokioRuntime, settings, stop));
+    // A name look-up that hangs must not hold up the end.
+    runtime.shutdown_background();
+    code
+}

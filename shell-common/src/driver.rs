@@ -1,0 +1,219 @@
+//! The loop between the core and the world: inputs in, actions out.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+use dockmon_core::docker::{ApiVersion, DockerRequest};
+use dockmon_core::{Action, Config, Input, MonotonicTime, Now, OpId, Saved, WallTime};
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_util::StreamExt;
+
+use crate::disk::Disk;
+use crate::host::Host;
+use crate::net::Sockets;
+use crate::settings::Settings;
+use crate::unbound::Agent;
+use crate::{Engine, EngineAddress, Runtime, seed};
+
+/// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
+/// tasks have their turn.
+const INPUTS_PER_TURN: usize = 64;
+
+/// A timer further away than this is set for this long, and again when it has passed: runtimes add it to their clock.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the driver needs of the core: [`dockmon_core`]'s agent, or one that a test scripts.
+pub trait Core {
+    /// Takes one thing that happened.
+    fn handle_input(&mut self, now: Now, input: Input);
+
+    /// The next thing to do, until there is none.
+    fn poll_action(&mut self) -> Option<Action>;
+
+    /// When to send [`Input::Timeout`], if nothing comes first.
+    fn poll_timeout(&self) -> Option<MonotonicTime>;
+}
+
+/// What the driver needs of whatever carries out requests to the engine.
+pub trait DockerExecutor {
+    /// Starts a request, whose results come back as [`Input::Docker`].
+    fn execute(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest);
+
+    /// Ends a request; ops it does not know are passed over.
+    fn cancel(&mut self, op: OpId);
+}
+
+/// Runs the agent until it ends; the process's exit code. When `stop` is done the core is told to shut down.
+///
+/// Everything happens on the calling task and those it spawns: the core need not be `Send`. Inputs wait in a queue
+/// that is unbounded in itself; what fills it are socket tasks that stop after some messages each turn, engine streams
+/// that are read by credit, and results of what the core asked for. All tasks share one thread with this loop, which
+/// empties the queue at every turn.
+pub async fn run<R: Runtime>(runtime: R, settings: Settings, stop: impl Future<Output = ()>) -> u8 {
+    drive(runtime, settings, stop, Agent::new, Engine::new).await
+}
+
+/// As [`run`], with another core and engine.
+pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
+    runtime: R,
+    settings: Settings,
+    stop: impl Future<Output = ()>,
+    core: impl FnOnce(Config, Saved, u64) -> C,
+    engine: impl FnOnce(R, EngineAddress, UnboundedSender<Input>) -> E,
+) -> u8 {
+    for error in &settings.unreadable {
+        tracing::warn!("{error}: going on without it; set its owner and mode right, or remove it");
+    }
+    let host = Host::find();
+    let (inputs, received) = unbounded();
+    let mut world = World {
+        sockets: Sockets::new(runtime.clone(), &settings, inputs.clone()),
+        engine: engine(runtime.clone(), settings.engine.clone(), inputs.clone()),
+        disk: Disk::new(&runtime, settings.data_path.clone(), inputs.clone()),
+        host,
+        inputs,
+    };
+    let config = settings.config(world.host.facts());
+    let mut core = core(config, settings.saved, seed::from_system());
+    let code = turn(&runtime, &mut core, &mut world, received, pin!(stop)).await;
+    world.disk.finish(&runtime).await;
+    code
+}
+
+/// Everything that carries out actions.
+struct World<R: Runtime, E> {
+    sockets: Sockets<R>,
+    engine: E,
+    disk: Disk,
+    host: Host,
+    inputs: UnboundedSender<Input>,
+}
+
+impl<R: Runtime, E: DockerExecutor> World<R, E> {
+    /// Carries out one action; the exit code if that was the last one.
+    fn execute(&mut self, action: Action) -> Option<u8> {
+        match action {
+            Action::Connect { op, socket, bearer } => self.sockets.connect(op, socket, bearer),
+            Action::SendFrame { op, frame } => self.sockets.send(op, frame),
+            Action::Ping { op, number } => self.sockets.ping(op, number),
+            Action::Close { op, code, reason } => self.sockets.close(op, code, reason),
+            Action::Docker { op, api, request } => self.engine.execute(op, api, request),
+            Action::Disk { op, request } => self.disk.execute(op, request),
+            Action::SampleHost { op } => {
+                // The kernel's files are in memory: reading them costs less than handing it to another thread.
+                let sample = Box::new(self.host.sample());
+                let _ = self.inputs.unbounded_send(Input::Host { op, sample });
+            }
+            Action::Cancel { op } => {
+                // Ids are never used twice, so whoever does not know it passes it over.
+                self.sockets.cancel(op);
+                self.engine.cancel(op);
+            }
+            Action::Exit { code } => return Some(code),
+        }
+        None
+    }
+}
+
+/// Why the loop went on.
+enum Wake {
+    Input(Input),
+    Stop,
+    Timer,
+}
+
+async fn turn<R: Runtime, E: DockerExecutor>(
+    runtime: &R,
+    core: &mut impl Core,
+    world: &mut World<R, E>,
+    mut received: UnboundedReceiver<Input>,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) -> u8 {
+    let clock = Clock::new();
+    let mut stopping = false;
+    // Set anew only when the core wants to be woken earlier: mostly it wants to be later, and then the old one rings
+    // for nothing once. Re-setting a timer at every frame would cost more.
+    let mut timer = pin!(None);
+    let mut rings = None;
+    loop {
+        while let Some(action) = core.poll_action() {
+            if let Some(code) = world.execute(action) {
+                return code;
+            }
+        }
+        if let Some(due) = core.poll_timeout() {
+            let now = clock.now();
+            if due <= now.mono {
+                // It is handled even if inputs never pause.
+                core.handle_input(now, Input::Timeout);
+                drain(core, &mut received, &clock);
+                continue;
+            }
+            if rings.is_none_or(|rings| due < rings) {
+                let delay = due.since(now.mono).min(LONGEST_SLEEP);
+                timer.set(Some(runtime.sleep(delay)));
+                rings = Some(now.mono + delay);
+            }
+        }
+        let wake = poll_fn(|cx| {
+            if !stopping && stop.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Wake::Stop);
+            }
+            // The sender lives in `world`.
+            if let Poll::Ready(Some(input)) = received.poll_next_unpin(cx) {
+                return Poll::Ready(Wake::Input(input));
+            }
+            match timer.as_mut().as_pin_mut() {
+                Some(timer) => timer.poll(cx).map(|()| Wake::Timer),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match wake {
+            Wake::Input(input) => {
+                core.handle_input(clock.now(), input);
+                drain(core, &mut received, &clock);
+            }
+            Wake::Stop => {
+                stopping = true;
+                core.handle_input(clock.now(), Input::Shutdown);
+            }
+            // Whether the core wants it is seen above.
+            Wake::Timer => {
+                timer.set(None);
+                rings = None;
+            }
+        }
+    }
+}
+
+/// Hands over what else has come, for one turn.
+fn drain(core: &mut impl Core, received: &mut UnboundedReceiver<Input>, clock: &Clock) {
+    for _ in 1..INPUTS_PER_TURN {
+        match received.try_recv() {
+            Ok(input) => core.handle_input(clock.now(), input),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The two clocks of the core.
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Monotonic time since the start of the loop, and the host's clock. Both fit for centuries.
+    fn now(&self) -> Now {
+        let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let wall = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
+        Now { mono: MonotonicTime::from_nanos(mono), wall: WallTime::from_nanos(wall) }
+    }
+}

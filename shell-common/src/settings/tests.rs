@@ -1,0 +1,164 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn settings(vars: &[(&str, &str)]) -> Result<Settings, SettingsErrors> {
+    let empty = tempfile::tempdir().unwrap();
+    let mut all = BTreeMap::from([
+        ("DOCKMON_URL", "https://d.example"),
+        ("REGISTRATION_TOKEN", "token-1"),
+        ("DATA_PATH", empty.path().to_str().unwrap()),
+    ]);
+    all.extend(vars.iter().copied());
+    Settings::from_vars(|name| all.get(name).map(|value| (*value).to_owned()))
+}
+
+fn problems(vars: &[(&str, &str)]) -> Vec<String> {
+    settings(vars).unwrap_err().to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn defaults() {
+    let settings = settings(&[]).unwrap();
+    assert_eq!((settings.log_level, settings.log_json), (LogLevel::Info, true));
+    let config = settings.config(HostFacts::default());
+    assert_eq!(config.reconnect_initial, Duration::from_secs(1));
+    assert_eq!(config.reconnect_max, Duration::from_secs(60));
+    assert_eq!(config.proto_version, "1.1");
+    assert_eq!(config.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(config.registration_token, Some(Secret::new("token-1")));
+    assert!(!config.force_unique_registration && !config.insecure_skip_verify);
+    assert!(config.agent_name.is_none() && config.docker_api_version.is_none());
+}
+
+#[test]
+fn takes_everything() {
+    let settings = settings(&[
+        ("AGENT_NAME", " web-1\r"),
+        ("FORCE_UNIQUE_REGISTRATION", "T"),
+        ("DOCKER_API_VERSION", "v1.41"),
+        ("DOCKER_HOST", "unix:///tmp/docker.sock"),
+        ("RECONNECT_INITIAL", "500ms"),
+        ("RECONNECT_MAX", "1m30s"),
+        ("UPDATE_TIMEOUT", "2m"),
+        ("AGENT_STACKS_DIR", "/srv/stacks"),
+        ("COMPOSE_DOWNLOAD", "0"),
+        ("INSECURE_SKIP_VERIFY", "1"),
+        ("LOG_LEVEL", "WARN"),
+        ("LOG_JSON", "f"),
+        ("PROTO_VERSION", "1.2"),
+        ("REGISTRATION_TOKEN", ""),
+        ("PERMANENT_TOKEN", "a:b_C-9"),
+        ("https_proxy", "http://u:p@proxy:3128"),
+    ])
+    .unwrap();
+    assert_eq!((settings.log_level, settings.log_json), (LogLevel::Warn, false));
+    assert_eq!(settings.saved.permanent_token, Some(Secret::new("a:b_C-9")));
+    assert_eq!(settings.engine.to_string(), "unix:///tmp/docker.sock");
+    let config = settings.config(HostFacts::default());
+    assert_eq!(config.agent_name.as_deref(), Some("web-1"));
+    assert!(config.force_unique_registration && config.insecure_skip_verify);
+    assert_eq!(config.reconnect_max, Duration::from_secs(90));
+    assert_eq!(config.registration_token, None);
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("u:p") && !shown.contains("a:b_C-9"), "{shown}");
+}
+
+#[test]
+fn tells_all_problems_together() {
+    let problems = problems(&[
+        ("DOCKMON_URL", "gopher://d"),
+        ("RECONNECT_INITIAL", "soon"),
+        ("RECONNECT_MAX", "0"),
+        ("UPDATE_TIMEOUT", "120"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_JSON", "yes"),
+        ("FORCE_UNIQUE_REGISTRATION", "true"),
+        ("DOCKER_API_VERSION", "latest"),
+        ("HOST_STACKS_DIR", "stacks"),
+        ("DOCKER_HOST", "ssh://me"),
+    ]);
+    for name in [
+        "DOCKMON_URL=\"gopher://d\"",
+        "RECONNECT_INITIAL=\"soon\"",
+        "RECONNECT_MAX=\"0\"",
+        "UPDATE_TIMEOUT=\"120\"",
+        "LOG_LEVEL=\"loud\"",
+        "LOG_JSON=\"yes\"",
+        "AGENT_NAME is not set",
+        "DOCKER_API_VERSION=\"latest\"",
+        "HOST_STACKS_DIR=\"stacks\"",
+        "DOCKER_HOST=\"ssh://me\"",
+    ] {
+        assert_eq!(problems.iter().filter(|problem| problem.starts_with(name)).count(), 1, "{name} in {problems:#?}");
+    }
+    assert_eq!(problems.len(), 10, "{problems:#?}");
+    assert!(problems.iter().all(|problem| problem.contains("expected") || problem.contains("needs")), "{problems:#?}");
+}
+
+#[test]
+fn never_shows_a_secret() {
+    let all = problems(&[
+        ("DOCKMON_URL", "https://me:hunter2@d"),
+        ("REGISTRATION_TOKEN", "hunter2 hunter2"),
+        ("PERMANENT_TOKEN", &"hunter2!".repeat(40)),
+        ("HTTPS_PROXY", "socks5://me:hunter2@proxy"),
+        ("DOCKER_HOST", "tcp://me:hunter2@h:1/x"),
+    ]);
+    assert_eq!(all.len(), 5, "{all:#?}");
+    assert!(all.iter().all(|problem| !problem.contains("hunter2") && problem.contains("not shown")), "{all:#?}");
+}
+
+#[test]
+fn one_of_the_tokens_must_be_there() {
+    let all = problems(&[("REGISTRATION_TOKEN", "")]);
+    assert!(all.len() == 1 && all[0].contains("REGISTRATION_TOKEN is not set"), "{all:?}");
+
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().to_str().unwrap();
+    std::fs::write(place.path().join("permanent_token"), "saved-token\n").unwrap();
+    let vars = [("REGISTRATION_TOKEN", ""), ("DATA_PATH", folder)];
+    assert_eq!(settings(&vars).unwrap().saved.permanent_token, Some(Secret::new("saved-token")));
+
+    let both = [("PERMANENT_TOKEN", "set-token"), ("DATA_PATH", folder)];
+    assert_eq!(settings(&both).unwrap().saved.permanent_token, Some(Secret::new("set-token")));
+
+    std::fs::write(place.path().join("permanent_token"), "no token\n").unwrap();
+    let all = problems(&vars);
+    assert!(all.len() == 1 && all[0].starts_with("the file ") && !all[0].contains("no token"), "{all:?}");
+}
+
+#[test]
+fn an_url_is_needed() {
+    let all = problems(&[("DOCKMON_URL", "")]);
+    assert!(all.len() == 1 && all[0].starts_with("DOCKMON_URL is not set"), "{all:?}");
+}
+
+#[test]
+fn backoff_must_have_room() {
+    let all = problems(&[("RECONNECT_INITIAL", "2m")]);
+    assert!(all.len() == 1 && all[0].starts_with("RECONNECT_MAX"), "{all:?}");
+}
+
+#[test]
+fn tls_to_the_engine_is_not_there_yet() {
+    let all = problems(&[("DOCKER_HOST", "tcp://h:2376"), ("DOCKER_TLS_VERIFY", "1")]);
+    assert!(all.len() == 1 && all[0].contains("not available yet"), "{all:?}");
+    let all = problems(&[("DOCKER_HOST", "https://h:2376")]);
+    assert!(all.len() == 1 && all[0].contains("not available yet"), "{all:?}");
+    assert_eq!(settings(&[("DOCKER_HOST", "tcp://h:2375")]).unwrap().engine.to_string(), "tcp://h:2375");
+}
+
+#[test]
+fn the_first_socket_that_exists() {
+    let find = |there: &[&str]| {
+        let runtime_dir = Some(PathBuf::from("/run/user/7"));
+        let there: Vec<&Path> = there.iter().map(Path::new).collect();
+        default_engine_socket(runtime_dir, Some("/home/me".into()), |path| there.contains(&path)).display().to_string()
+    };
+    assert_eq!(find(&["/run/podman/podman.sock", "/run/docker.sock"]), "/run/docker.sock");
+    assert_eq!(find(&["/run/podman/podman.sock", "/run/user/7/docker.sock"]), "/run/podman/podman.sock");
+    assert_eq!(find(&["/run/user/7/podman/podman.sock"]), "/run/user/7/podman/podman.sock");
+    assert_eq!(find(&["/home/me/.docker/run/docker.sock"]), "/home/me/.docker/run/docker.sock");
+    assert_eq!(find(&[]), "/var/run/docker.sock");
+}
