@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerError, DockerRequest, EventKind, RegistryAuth};
 use dockmon_core::{ContainerId, DockerEvent, Secret};
-use dockmon_shell::EngineAddress;
+use dockmon_shell::{DockerExecutor as _, EngineAddress};
 use support::fake::{Fake, Reply, Then};
 use support::{Client, eventually};
 
@@ -265,6 +265,42 @@ async fn streams_come_as_items_however_they_are_cut() {
 }
 
 #[tokio::test]
+async fn streams_end_as_their_framing_says() {
+    let fake = Fake::new(|number, _| match number {
+        0 => Reply::new("HTTP/1.1 200 OK\r\n\r\n{}\n{}").then(Then::Close),
+        1 => Reply::new("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}\n{}"),
+        2 => {
+            let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}\n{}\r\n0\r\n\r\n";
+            Reply { pieces: text.bytes().map(|byte| vec![byte]).collect(), then: Then::Hold }
+        }
+        3 => Reply::new("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        4 => Reply::new("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n{}\n{}").then(Then::Close),
+        5 => Reply::new(format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(20_000))),
+        6 => Reply::new("HTTP/1.1 500 Internal Server Error\r\n\r\n{\"message\":\"cut").then(Then::Close),
+        7 => Reply::new("").then(Then::Close),
+        _ => Reply::new("HTTP/1.1 101 Switching Protocols\r\n\r\n").then(Then::Hold),
+    });
+    let mut client = client(&fake);
+    for items in [2, 2, 2, 0] {
+        let op = client.start(stats());
+        let (events, end) = client.all(op).await;
+        end.unwrap();
+        assert_eq!(events.len(), items + 1, "{events:?}");
+    }
+    let mut errors = Vec::new();
+    for _ in 0..5 {
+        let op = client.start(stats());
+        errors.push(client.all(op).await.1.unwrap_err());
+    }
+    assert!(matches!(errors[0], DockerError::Broken(_)), "{errors:?}");
+    assert!(matches!(errors[1], DockerError::Broken(_)), "{errors:?}");
+    assert_eq!(errors[2], DockerError::Status { code: 500, message: "{\"message\":\"cut".into() });
+    assert!(matches!(errors[3], DockerError::Broken(_)), "{errors:?}");
+    assert!(matches!(errors[4], DockerError::Unreadable(_)), "{errors:?}");
+    eventually("all are closed", || fake.closed() == 9).await;
+}
+
+#[tokio::test]
 async fn logs_are_bytes() {
     let fake = Fake::new(|_, _| Reply::chunks(&[b"\x01\0\0\0\0\0\0\x03a\xffb", b"{"]).end());
     let mut client = client(&fake);
@@ -327,6 +363,24 @@ async fn many_at_once_keep_no_more_than_sixteen_connections() {
     }
     let kept = fake.opened() - 16;
     eventually("the others are closed", || fake.closed() >= kept).await;
+}
+
+#[tokio::test]
+#[ignore = "takes 45 s"]
+async fn idle_connections_are_closed_after_a_while() {
+    let fake = Fake::new(|_, _| Reply::body("200 OK", "{}"));
+    let mut client = client(&fake);
+    let ops: Vec<_> = (0..10).map(|_| client.start(inspect())).collect();
+    for op in ops {
+        client.next(op).await;
+    }
+    assert_eq!((fake.opened(), fake.closed()), (10, 0));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(fake.closed(), 0);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(fake.closed(), 8, "two stay");
+    client.ask(inspect()).await.unwrap();
+    assert_eq!(fake.opened(), 10);
 }
 
 #[tokio::test]
