@@ -63,6 +63,13 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     core: impl FnOnce(Config, Saved, u64) -> C,
     engine: impl FnOnce(R, EngineAddress, UnboundedSender<Input>) -> E,
 ) -> u8 {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server = %settings.server,
+        engine = %settings.engine,
+        data = %settings.data_path.display(),
+        "the agent starts"
+    );
     for error in &settings.unreadable {
         tracing::warn!("{error}: going on without it; set its owner and mode right, or remove it");
     }

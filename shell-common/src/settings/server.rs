@@ -1,5 +1,7 @@
 //! Where the DockMon server is (PROTOCOL 1).
 
+use std::fmt;
+
 use dockmon_core::SocketKind;
 use http::Uri;
 
@@ -52,6 +54,13 @@ impl ServerAddress {
             SocketKind::Main => &self.main,
             SocketKind::Stats => &self.stats,
         }
+    }
+}
+
+/// The address of the main socket.
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.main.fmt(f)
     }
 }
 
