@@ -63,6 +63,8 @@ fn reachable(addresses: impl Iterator<Item = Ipv4Addr>) -> Vec<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TABLE: &str = "\
@@ -102,6 +104,13 @@ Local:
     fn of_the_hosts_table() {
         let found: Vec<String> = of_routing_table(TABLE).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["192.168.1.20", "172.17.0.1", "10.8.0.6"]);
+    }
+
+    proptest! {
+        #[test]
+        fn of_any_table(table in "([|+]-- |/32 host LOCAL|[0-9.]{1,15}|\\PC|\n)*") {
+            prop_assert!(of_routing_table(&table).len() <= MAX_ADDRESSES);
+        }
     }
 
     #[test]

@@ -56,6 +56,8 @@ fn is_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -115,6 +117,21 @@ mod tests {
             "short".to_owned(),
         ] {
             assert_eq!(own_id("0::/user.slice", &line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_an_id_or_none(cgroup in "([0-9]:[a-z]*:)?\\PC*", mountinfo in "(\\PC| |\n)*") {
+            prop_assert!(own_id(&cgroup, &mountinfo).is_none_or(is_id));
+        }
+
+        #[test]
+        fn an_id_is_found_behind_any_path(id in "[0-9a-f]{64}", path in "(/[a-z.]{1,9}){0,4}") {
+            let cgroup = format!("0::{path}/docker-{id}.scope");
+            prop_assert_eq!(own_id(&cgroup, ""), Some(id.as_str()));
+            let mount = format!("1 2 8:1 {path}/containers/{id}/hosts /etc/hosts rw - ext4 /dev/sda1 rw");
+            prop_assert_eq!(own_id("0::/", &mount), Some(id.as_str()));
         }
     }
 
