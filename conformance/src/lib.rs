@@ -1,1 +1,4 @@
 //! One suite that every shell of the DockMon agent must pass.
+
+pub mod engine;
+pub mod server;

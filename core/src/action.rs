@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::docker::{ApiVersion, DockerRequest};
 use crate::ids::OpId;
@@ -88,14 +89,15 @@ pub enum SocketKind {
 
 /// One text frame for the server: JSON, at most [`MAX_FRAME_BYTES`](crate::wire::MAX_FRAME_BYTES). `Debug` shows its
 /// length only: it can hold a token or the environment of a container.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Frame(String);
+///
+/// Cloning is cheap: the bytes are shared.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
 
 impl Frame {
     /// Wraps the frame's text.
-    pub const fn new(text: String) -> Self {
-        Self(text)
+    pub fn new(text: String) -> Self {
+        Self(text.into())
     }
 
     /// Its length in bytes: what it costs of the credit.
@@ -110,12 +112,25 @@ impl Frame {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // It was a `String` once, so this never falls back.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The text, for sending.
-    pub fn into_string(self) -> String {
+    /// The text's bytes, UTF-8, for sending.
+    pub fn into_bytes(self) -> Bytes {
         self.0
+    }
+}
+
+impl Serialize for Frame {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Frame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use dockmon_core::docker::{ApiVersion, DockerRequest};
-use dockmon_core::{Action, Config, Input, MonotonicTime, Now, OpId, Saved, WallTime};
+use dockmon_core::{Action, Agent, Config, Input, MonotonicTime, Now, OpId, Saved, WallTime};
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt;
 
@@ -14,8 +14,7 @@ use crate::disk::Disk;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
-use crate::unbound::{Agent, Engine, EngineAddress};
-use crate::{Runtime, seed};
+use crate::{Engine, EngineAddress, Runtime, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -43,6 +42,20 @@ pub trait DockerExecutor {
 
     /// Ends a request; ops it does not know are passed over.
     fn cancel(&mut self, op: OpId);
+}
+
+impl Core for Agent {
+    fn handle_input(&mut self, now: Now, input: Input) {
+        self.handle_input(now, input);
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.poll_action()
+    }
+
+    fn poll_timeout(&self) -> Option<MonotonicTime> {
+        self.poll_timeout()
+    }
 }
 
 /// Runs the agent until it ends; the process's exit code. When `stop` is done the core is told to shut down.

@@ -18,6 +18,7 @@
 pub mod cli;
 mod disk;
 mod driver;
+mod engine;
 mod host;
 mod logging;
 mod memory;
@@ -25,10 +26,9 @@ mod net;
 mod runtime;
 mod seed;
 mod settings;
-mod unbound;
 
 pub use driver::{Core, DockerExecutor, drive, run};
+pub use engine::{AddressError, Engine, EngineAddress};
 pub use net::Sockets;
 pub use runtime::Runtime;
 pub use settings::{LogLevel, Problem, ServerAddress, Settings, SettingsErrors};
-pub use unbound::EngineAddress;

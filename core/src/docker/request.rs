@@ -1,5 +1,7 @@
 //! Engine operations, in the Engine API's own words.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -248,6 +250,31 @@ impl DockerRequest {
             | Self::VolumeCreate { .. }
             | Self::VolumeRemove { .. }
             | Self::VolumePrune { .. } => Lane::Slow,
+        }
+    }
+
+    /// Whether an API version belongs in its path. Any engine answers the others, whatever it speaks: so they come
+    /// first.
+    pub const fn takes_version(&self) -> bool {
+        !matches!(self, Self::Version | Self::Info)
+    }
+
+    /// How long the core waits for its end, counted from when it goes to the engine. A state change that has not
+    /// ended by then may still take effect. Streams that last for ever have no limit: it is given where they are opened.
+    pub const fn time_limit(&self) -> Duration {
+        match self {
+            Self::ContainerStop { timeout, .. } | Self::ContainerRestart { timeout, .. } => {
+                // The engine needs some time of its own before and after.
+                Duration::from_secs(*timeout as u64 + 60)
+            }
+            Self::ImagePull { .. } => Duration::from_secs(30 * 60),
+            Self::ImagePrune | Self::VolumePrune { .. } | Self::NetworkPrune | Self::ImageRemove { .. } => {
+                Duration::from_secs(10 * 60)
+            }
+            _ => match self.lane() {
+                Lane::Quick => Duration::from_secs(30),
+                Lane::Slow | Lane::Stream => Duration::from_secs(120),
+            },
         }
     }
 }

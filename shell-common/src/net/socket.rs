@@ -273,9 +273,9 @@ impl<R: Runtime> Socket<R> {
         Some(match self.queue.pop_front()? {
             Command::Frame(frame) if frame.len() <= FRAGMENT => {
                 self.unreported += frame.len();
-                Message::Text(frame.into_string().into())
+                Message::Frame(RawFrame::message(frame.into_bytes(), OpCode::Data(Data::Text), true))
             }
-            Command::Frame(frame) => self.fragment(frame.into_string().into(), Data::Text),
+            Command::Frame(frame) => self.fragment(frame.into_bytes(), Data::Text),
             Command::Ping(number) => Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())),
             Command::Close { code, reason } => {
                 self.phase = Phase::Closing;

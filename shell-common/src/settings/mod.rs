@@ -15,9 +15,9 @@ pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
 use vars::Vars;
 
+use crate::EngineAddress;
 use crate::disk;
 use crate::net::{ProxySettings, TlsSettings};
-use crate::unbound::EngineAddress;
 
 /// The longest `AGENT_NAME` and `PROTO_VERSION` that the server takes (PROTOCOL 2), in characters.
 const MAX_NAME: usize = 255;

@@ -1,0 +1,5 @@
+//! The simulated engine from outside.
+
+mod behaviour;
+mod shapes;
+mod wire;

@@ -1,0 +1,294 @@
+//! The agent: routes every input to the room it belongs to. Decisions are made in the rooms.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::action::Action;
+use crate::backoff::Chance;
+use crate::commands::Commands;
+use crate::config::{Config, Saved};
+use crate::engine::Engine;
+use crate::events::{World, follow, keep_cursor, save_cursor};
+use crate::host_stats::HostStats;
+use crate::ids::OpId;
+use crate::input::{Input, SocketEvent};
+use crate::link::{Link, LinkEvent, StatsLink};
+use crate::run::{Cx, Ops, Outcome, Shared, TaskId, Tasks};
+use crate::stats::Stats;
+use crate::time::{MonotonicTime, Now};
+use crate::wire::Inbound;
+
+/// How long commands under way may go on after the agent was asked to end.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+
+/// A DockMon agent without IO: give it inputs, carry out its actions.
+///
+/// ```text
+/// loop {
+///     agent.handle_input(now, input);
+///     while let Some(action) = agent.poll_action() { /* carry it out; its results are inputs */ }
+///     // then wait for the next input, at most until agent.poll_timeout(): that is Input::Timeout
+/// }
+/// ```
+pub struct Agent {
+    shared: Rc<Shared>,
+    tasks: Tasks,
+    link: Link,
+    stats_link: StatsLink,
+    stats: Stats,
+    host_stats: HostStats,
+    commands: Commands,
+    saved_cursor: Option<String>,
+    phase: Phase,
+}
+
+/// How much the agent holds at a moment: for its status, and for tests that look for leaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Workflows alive, among them the two that follow the engine's events and keep the cursor.
+    pub tasks: usize,
+    /// Operations that a workflow waits for.
+    pub operations: usize,
+    /// Streams of statistics that are open.
+    pub stats_streams: usize,
+    /// Answers and events that wait to be sent.
+    pub owed_frames: usize,
+    /// Containers known.
+    pub containers: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has been done yet: the first input starts everything.
+    New,
+    Running,
+    /// Asked to end: commands may finish until then.
+    Finishing(MonotonicTime),
+    /// The cursor is being written.
+    Saving(TaskId),
+    /// The close frame is out.
+    Closing,
+    Over,
+}
+
+impl Agent {
+    /// An agent with this configuration, going on from what an earlier life left on the disk. The same `seed` and
+    /// inputs give the same actions.
+    pub fn new(config: Config, saved: Saved, seed: u64) -> Self {
+        let initial = config.reconnect_initial;
+        let shared = Rc::new(Shared {
+            config,
+            now: Cell::new(Now::default()),
+            ops: RefCell::new(Ops::default()),
+            chance: RefCell::new(Chance::new(seed)),
+            engine: RefCell::new(Engine { facts: None, made_id: saved.engine_id }),
+            details: RefCell::default(),
+            world: RefCell::new(World::default()),
+            outbox: RefCell::default(),
+        });
+        Self {
+            link: Link::new(&shared, MonotonicTime::default(), saved.permanent_token),
+            stats_link: StatsLink::new(initial),
+            stats: Stats::default(),
+            host_stats: HostStats::default(),
+            commands: Commands::default(),
+            tasks: Tasks::default(),
+            saved_cursor: saved.cursor,
+            phase: Phase::New,
+            shared,
+        }
+    }
+
+    /// Takes one input in. `now` never goes back in its monotonic half.
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        self.shared.now.set(now);
+        if self.phase == Phase::New {
+            self.phase = Phase::Running;
+            let cursor = self.saved_cursor.take();
+            self.spawn(|cx| follow(cx, cursor));
+            self.spawn(keep_cursor);
+        }
+        match input {
+            Input::Timeout => {}
+            Input::Shutdown => self.shutdown(),
+            Input::Socket { op, event } => self.socket(op, event),
+            Input::Docker { op, event } if self.stats.owns(op) => {
+                self.stats.handle(&self.shared, op, &event, &mut self.link, &mut self.stats_link);
+            }
+            Input::Docker { op, event } => self.deliver(op, Outcome::Docker(event)),
+            Input::Disk { op, result } if self.link.owns(op) => {
+                let mut out = Vec::new();
+                self.link.saved(&self.shared, result, &mut out);
+                self.link_events(out);
+            }
+            Input::Disk { op, result } => self.deliver(op, Outcome::Disk(result)),
+            Input::Host { op, sample } if self.host_stats.owns(op) => {
+                let frame = self.host_stats.handle(&self.shared, &sample);
+                let bytes = frame.len();
+                self.link.send_if_idle(&self.shared, || frame, bytes);
+            }
+            Input::Host { .. } => {}
+        }
+        self.turn();
+    }
+
+    /// What to do next; to be asked until `None` after every input.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.shared.ops.borrow_mut().actions.pop_front()
+    }
+
+    /// When to send [`Input::Timeout`] if nothing comes first. A moment in the past means at once.
+    pub fn poll_timeout(&self) -> Option<MonotonicTime> {
+        let finish = match self.phase {
+            // The first input starts the agent.
+            Phase::New => return Some(MonotonicTime::default()),
+            Phase::Finishing(until) => Some(until),
+            Phase::Over => return None,
+            _ => None,
+        };
+        [
+            finish,
+            self.shared.ops.borrow().next_timeout(),
+            self.link.next_timeout(),
+            self.stats_link.next_timeout(),
+            self.stats.next_timeout(),
+            self.host_stats.next_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What the agent holds now.
+    pub fn load(&self) -> Load {
+        Load {
+            tasks: self.tasks.len(),
+            operations: self.shared.ops.borrow().under_way(),
+            stats_streams: self.stats.streams(),
+            owed_frames: self.shared.outbox.borrow().waiting(),
+            containers: self.shared.world.borrow().containers.len(),
+        }
+    }
+
+    fn spawn<F: Future<Output = ()> + 'static>(&mut self, task: impl FnOnce(Cx) -> F) -> TaskId {
+        let id = self.tasks.reserve();
+        self.tasks.spawn(id, task(Cx::new(Rc::clone(&self.shared), id)));
+        id
+    }
+
+    fn deliver(&mut self, op: OpId, outcome: Outcome) {
+        let task = self.shared.ops.borrow_mut().deliver(self.shared.now.get().mono, op, outcome);
+        if let Some(task) = task {
+            self.tasks.ready(task);
+        }
+    }
+
+    fn socket(&mut self, op: OpId, event: SocketEvent) {
+        if self.stats_link.owns(op) {
+            self.stats_link.handle(&self.shared, &event);
+        } else if self.link.owns(op) {
+            let mut out = Vec::new();
+            self.link.handle(&self.shared, event, &mut out);
+            self.link_events(out);
+        }
+    }
+
+    fn link_events(&mut self, events: Vec<LinkEvent>) {
+        for event in events {
+            match event {
+                LinkEvent::Up => self.up(),
+                LinkEvent::Frame(text) => self.frame(&text.0),
+                LinkEvent::Down => {
+                    self.stats.stop_soon(&self.shared);
+                    self.host_stats.stop();
+                }
+                LinkEvent::Closed => self.over(),
+            }
+        }
+    }
+
+    fn up(&mut self) {
+        if let Some(token) = self.link.token() {
+            self.stats_link.start(&self.shared, token);
+        }
+        self.stats.start(&self.shared);
+        self.host_stats.start(&self.shared);
+    }
+
+    fn frame(&mut self, text: &str) {
+        match Inbound::parse(text) {
+            Ok(Inbound::Command(command)) => {
+                let stopping = self.phase != Phase::Running;
+                self.commands.take(&self.shared, &mut self.tasks, &command, stopping);
+            }
+            Ok(Inbound::Push { kind }) => info!(kind, "ignored a push that this agent does not know"),
+            Ok(Inbound::AuthSuccess { .. } | Inbound::AuthError { .. }) => {
+                warn!("ignored a second registration answer")
+            }
+            Err(error) => warn!(%error, bytes = text.len(), "ignored an unreadable frame from the server"),
+        }
+    }
+
+    /// Lets everything run that is due or ready, then sends what that left to send.
+    fn turn(&mut self) {
+        let now = self.shared.now.get().mono;
+        loop {
+            let task = self.shared.ops.borrow_mut().expire(now);
+            match task {
+                Some(task) => self.tasks.ready(task),
+                None if self.shared.ops.borrow().next_timeout().is_some_and(|at| at <= now) => {}
+                None => break,
+            }
+        }
+        self.tasks.run();
+        let mut out = Vec::new();
+        self.link.engine_known(&self.shared);
+        self.link.tick(&self.shared, &mut out);
+        self.link_events(out);
+        self.tasks.run();
+        self.stats_link.tick(&self.shared);
+        self.stats.follow(&self.shared);
+        self.stats.tick(&self.shared);
+        self.host_stats.tick(&self.shared);
+        self.link.pump(&self.shared);
+        self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
+        self.finish();
+    }
+
+    /// SIGTERM: no new commands; those under way may finish, then the cursor is written and the link closed.
+    fn shutdown(&mut self) {
+        if matches!(self.phase, Phase::New | Phase::Running) {
+            info!("shutting down");
+            self.phase = Phase::Finishing(self.shared.now.get().mono + FINISH_WITHIN);
+        }
+    }
+
+    fn finish(&mut self) {
+        let now = self.shared.now.get().mono;
+        match self.phase {
+            Phase::Finishing(until) if now >= until || self.commands.are_done(&self.tasks) => {
+                self.phase = Phase::Saving(self.spawn(|cx| async move {
+                    save_cursor(&cx).await;
+                }));
+                self.turn();
+            }
+            Phase::Saving(task) if !self.tasks.is_alive(task) => {
+                self.stats.stop(&self.shared);
+                self.stats_link.stop(&self.shared);
+                self.phase = Phase::Closing;
+                let mut out = Vec::new();
+                self.link.close(&self.shared, &mut out);
+                self.link_events(out);
+            }
+            _ => {}
+        }
+    }
+
+    fn over(&mut self) {
+        self.phase = Phase::Over;
+        self.shared.ops.borrow_mut().actions.push_back(Action::Exit { code: 0 });
+    }
+}

@@ -1,0 +1,163 @@
+//! What is known of the engine: its API version, negotiated (PROTOCOL 11), and what a registration tells of it
+//! (PROTOCOL 2).
+
+use serde_json::value::RawValue;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::action::DataFile;
+use crate::docker::views::{self, read};
+use crate::docker::{ApiVersion, DockerError, DockerRequest};
+use crate::run::Cx;
+use crate::secret::Secret;
+
+/// Names the engine ids that the agent makes for Podman, which has none that stay.
+const PODMAN_ENGINES: Uuid = Uuid::from_u128(0x8d5c_3c2e_7a0b_5c5e_9f57_6b0d_4a6f_2e11);
+
+/// What the rest of the core asks about the engine.
+#[derive(Debug, Default)]
+pub(crate) struct Engine {
+    /// None until the engine has answered once.
+    pub(crate) facts: Option<EngineFacts>,
+    /// `engine_id` from the disk, or as made in this life (Podman only).
+    pub(crate) made_id: Option<String>,
+}
+
+impl Engine {
+    pub(crate) fn is_podman(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.is_podman)
+    }
+}
+
+/// As the engine last told. Empty and zero mean "not known".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EngineFacts {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) os_type: String,
+    pub(crate) os_version: String,
+    pub(crate) kernel_version: String,
+    pub(crate) version: String,
+    pub(crate) started_at: String,
+    pub(crate) total_memory: i64,
+    pub(crate) cpus: i64,
+    /// Podman behind Docker's API: where it differs, the rooms that care ask [`Engine::is_podman`].
+    pub(crate) is_podman: bool,
+}
+
+/// Asks for the engine's versions and takes the newest that both sides know.
+pub(crate) async fn negotiate(cx: &Cx) -> Result<(), DockerError> {
+    let version = cx.ask(DockerRequest::Version).await?;
+    settle(cx, &read_body(version.as_deref())).map(|_| ())
+}
+
+/// Asks for all that a registration tells, in three calls at once, and negotiates on the way.
+pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
+    let bridge = DockerRequest::NetworkInspect { id: "bridge".to_owned() };
+    let mut answers = cx.ask_all([DockerRequest::Version, DockerRequest::Info, bridge]).await;
+    // An engine with another default network (Podman) has no bridge: its start is not known then.
+    let bridge = answers.pop().and_then(Result::ok).flatten();
+    let info = answers.pop().transpose()?.flatten();
+    let version = answers.pop().transpose()?.flatten();
+    let version: views::Version = read_body(version.as_deref());
+    let info: views::Info = read_body(info.as_deref());
+    let bridge: views::Network = read_body(bridge.as_deref());
+    let api = settle(cx, &version)?;
+    let is_podman = version.is_podman();
+    let id = if is_podman { podman_id(cx, &info.root_dir.0).await } else { info.id.0 };
+    if id.is_empty() {
+        return Err(DockerError::Unreadable("it gives no ID in /info".to_owned()));
+    }
+    let facts = EngineFacts {
+        id,
+        name: info.name.0,
+        os_type: info.os_type.0,
+        os_version: info.operating_system.0,
+        kernel_version: info.kernel_version.0,
+        version: version.version.0,
+        started_at: bridge.created.0,
+        total_memory: info.mem_total.0,
+        cpus: info.cpus.0,
+        is_podman,
+    };
+    let mut engine = cx.shared.engine.borrow_mut();
+    if engine.facts.as_ref() != Some(&facts) {
+        info!(version = %facts.version, api = %api, name = %facts.name, "engine connected");
+        engine.facts = Some(facts);
+    }
+    Ok(())
+}
+
+fn settle(cx: &Cx, version: &views::Version) -> Result<ApiVersion, DockerError> {
+    let api = match cx.shared.config.docker_api_version {
+        Some(fixed) => fixed,
+        None => choose(&version.api_version.0, &version.min_api_version.0)?,
+    };
+    cx.shared.ops.borrow_mut().api = Some(api);
+    Ok(api)
+}
+
+fn choose(newest: &str, oldest: &str) -> Result<ApiVersion, DockerError> {
+    let Ok(engine) = newest.parse::<ApiVersion>() else {
+        return Err(DockerError::Unreadable(format!("its API version {newest:?} is none")));
+    };
+    let minimum = oldest.parse::<ApiVersion>().ok();
+    ApiVersion::negotiate(engine, minimum).ok_or_else(|| {
+        DockerError::Incompatible(format!(
+            "the engine speaks API versions {} to {engine}, this agent {} to {}: update the older of the two",
+            minimum.map_or_else(|| "1.0".to_owned(), |minimum| minimum.to_string()),
+            ApiVersion::OLDEST,
+            ApiVersion::NEWEST,
+        ))
+    })
+}
+
+/// An engine id that stays the same on Podman, whose `/info` gives a new one at every call: made from the machine and
+/// the storage root, or by chance where no machine id can be read, and on disk before it is first sent.
+async fn podman_id(cx: &Cx, storage_root: &str) -> String {
+    if let Some(made) = cx.shared.engine.borrow().made_id.clone() {
+        return made;
+    }
+    let machine = cx.shared.config.host.machine_id.as_deref().filter(|id| !id.is_empty());
+    let id = match machine {
+        Some(machine) => Uuid::new_v5(&PODMAN_ENGINES, format!("{machine}\n{storage_root}").as_bytes()),
+        None => {
+            let mut chance = cx.shared.chance.borrow_mut();
+            random_uuid(&mut chance)
+        }
+    }
+    .to_string();
+    cx.shared.engine.borrow_mut().made_id = Some(id.clone());
+    if let Err(error) = cx.write(DataFile::EngineId, Secret::new(id.clone())).await {
+        tracing::error!(
+            %error,
+            "cannot keep the engine id: after a restart the server may not know this host again. Mount a writable \
+             volume at {}",
+            cx.shared.config.data_path
+        );
+    }
+    id
+}
+
+fn random_uuid(chance: &mut crate::backoff::Chance) -> Uuid {
+    let bits = u128::from(chance.next()) << 64 | u128::from(chance.next());
+    uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+fn read_body<'a, T: serde::Deserialize<'a> + Default>(body: Option<&'a RawValue>) -> T {
+    body.map(read).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ranges_are_named_where_they_do_not_meet() {
+        assert_eq!(choose("1.41", "1.12").unwrap().to_string(), "1.41");
+        assert_eq!(choose("1.60", "1.44").unwrap(), ApiVersion::NEWEST);
+        let error = choose("1.70", "1.60").unwrap_err().to_string();
+        assert!(error.contains("1.60 to 1.70") && error.contains("1.24 to 1.52"), "{error}");
+        assert!(choose("", "").is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! The cursor on disk: how far the server has been told, for the next life of the agent.
+//!
+//! It is written only when every event was read by the server's side. So after a crash the engine is asked again for
+//! everything the server may not know; what was told within the last seconds before a crash may be told again.
+
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::world::Unsaved;
+use crate::action::DataFile;
+use crate::run::Cx;
+use crate::secret::Secret;
+
+/// How often a change of the containers is written at most.
+const CONTAINERS_EVERY: u32 = 1;
+/// How often a mere position is written at most (health checks by exec make events all the time).
+const POSITION_EVERY: u32 = 15;
+const TICK: Duration = Duration::from_secs(2);
+
+/// Keeps the cursor for as long as the agent lives.
+pub(crate) async fn keep(cx: Cx) {
+    let mut ticks = 0;
+    loop {
+        cx.sleep(TICK).await;
+        ticks += 1;
+        let due = match cx.shared.world.borrow().unsaved {
+            Unsaved::Nothing => false,
+            Unsaved::Position => ticks >= POSITION_EVERY,
+            Unsaved::Containers => ticks >= CONTAINERS_EVERY,
+        };
+        if due && save(&cx).await {
+            ticks = 0;
+        }
+    }
+}
+
+/// Writes the cursor, if the server was told everything it says. False: not now.
+pub(crate) async fn save(cx: &Cx) -> bool {
+    let contents = {
+        let (mut world, engine) = (cx.shared.world.borrow_mut(), cx.shared.engine.borrow());
+        let Some(facts) = &engine.facts else { return false };
+        if !world.known || !cx.shared.outbox.borrow().all_events_told() {
+            return false;
+        }
+        if std::mem::take(&mut world.unsaved) == Unsaved::Nothing {
+            return false;
+        }
+        Secret::new(world.cursor(&facts.id))
+    };
+    if let Err(error) = cx.write(DataFile::Cursor, contents).await {
+        warn!(%error, "the event cursor cannot be kept: events during a restart of the agent may be lost");
+    }
+    true
+}

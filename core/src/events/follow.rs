@@ -1,0 +1,258 @@
+//! Following the engine's event stream, and catching up after every gap.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tracing::{debug, error, info, warn};
+
+use super::event::{Event, Subject};
+use super::reconcile::{Seen, untold};
+use super::world::Unsaved;
+use crate::backoff::Backoff;
+use crate::details;
+use crate::docker::views::{ContainerSummary, elements, read};
+use crate::docker::{DockerError, DockerRequest, EventKind};
+use crate::engine;
+use crate::ids::ContainerId;
+use crate::input::DockerEvent;
+use crate::outbox::Kind;
+use crate::run::{Cx, DockerStream};
+use crate::wire;
+
+/// The first and the longest wait before the engine is asked again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long the engine may take to open the stream, or to tell what it still has.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// After inspects showed something untold: how long the live stream gets to tell it after all.
+const SETTLE: Duration = Duration::from_millis(300);
+/// How far in the future `until` lies for Podman.
+const PODMAN_UNTIL: Duration = Duration::from_millis(200);
+/// How many inspects are held in memory at a time.
+pub(crate) const INSPECTS_AT_ONCE: usize = 32;
+const KINDS: [EventKind; 2] = [EventKind::Container, EventKind::Image];
+
+/// Follows the engine for as long as the agent lives: negotiates, opens the stream, catches up, tells; and again
+/// whenever the stream breaks.
+pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
+    let mut saved_cursor = saved_cursor;
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    let mut said = None;
+    loop {
+        let error = match engine::learn(&cx).await {
+            Ok(()) => {
+                resume(&cx, &mut saved_cursor);
+                backoff.succeeded();
+                if said.take().is_some() {
+                    info!("the engine answers again");
+                }
+                follow_once(&cx).await
+            }
+            Err(error) => error,
+        };
+        cx.shared.details.borrow_mut().all_changed();
+        say(&error, &mut said);
+        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
+        cx.sleep(delay).await;
+    }
+}
+
+fn resume(cx: &Cx, saved_cursor: &mut Option<String>) {
+    if let Some(cursor) = saved_cursor.take() {
+        let engine = cx.shared.engine.borrow();
+        let id = engine.facts.as_ref().map_or("", |facts| facts.id.as_str());
+        if !cx.shared.world.borrow_mut().resume(&cursor, id) {
+            info!("the event cursor on disk is not of this engine, or cannot be read: events are followed from now on");
+        }
+    }
+}
+
+/// The trouble, once for each kind of it, with what to do.
+fn say(error: &DockerError, said: &mut Option<String>) {
+    let text = error.to_string();
+    if said.as_ref() == Some(&text) {
+        debug!(%error, "the engine is still away");
+        return;
+    }
+    match error {
+        DockerError::Unreachable { reason, .. } if reason.contains("ermission denied") => error!(
+            %error,
+            "no permission on the engine's socket: run the agent as root or add its user to the socket's group \
+             (docker run --group-add $(stat -c %g /var/run/docker.sock))"
+        ),
+        DockerError::Unreachable { reason, .. } if reason.contains("No such file") => error!(
+            %error,
+            "no engine socket: mount it (-v /var/run/docker.sock:/var/run/docker.sock) or set DOCKER_HOST"
+        ),
+        DockerError::Unreachable { .. } => error!(%error, "the engine is away: waiting for it"),
+        DockerError::Incompatible(_) => error!(%error, "waiting for another engine"),
+        _ => warn!(%error, "the engine's event stream ended: opening it again"),
+    }
+    *said = Some(text);
+}
+
+/// One stream, from its opening to its break.
+async fn follow_once(cx: &Cx) -> DockerError {
+    let since = cx.shared.world.borrow().since();
+    let request =
+        DockerRequest::Events { since: since.map(crate::WallTime::engine_seconds), until: None, kinds: KINDS.to_vec() };
+    let stream = cx.stream(request, None);
+    match cx.within(OPEN_WITHIN, stream.next()).await {
+        Some(DockerEvent::Opened) => cx.shared.world.borrow_mut().reopened = true,
+        Some(DockerEvent::Done(Err(error))) => return error,
+        Some(_) => return DockerError::Unreadable("the event stream began oddly".to_owned()),
+        None => return DockerError::TimedOut { seconds: OPEN_WITHIN.as_secs() },
+    }
+    match catch_up(cx, &stream).await {
+        Ok(()) => loop {
+            match stream.next().await {
+                DockerEvent::Item(item) => {
+                    if let Some(event) = Event::read(&item) {
+                        tell_if_new(cx, &event);
+                    }
+                }
+                DockerEvent::Done(Err(error)) => return error,
+                DockerEvent::Done(Ok(_)) => return DockerError::Broken("the engine ended the stream".to_owned()),
+                DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+            }
+        },
+        Err(error) => error,
+    }
+}
+
+/// Tells all that happened since the last event seen: what the engine still has, and what it does not have any more.
+///
+/// The live stream is open already and gathers what happens meanwhile.
+async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
+    cx.shared.world.borrow_mut().forget_reconstructed();
+    let backlog = backlog(cx).await?;
+    let complete = cx.shared.world.borrow().continues_in(&backlog);
+    let mut events: Vec<Event> = backlog;
+    if !complete {
+        let engine = look(cx).await?;
+        cx.sleep(SETTLE).await;
+        events.extend(ready(stream)?);
+        reconcile(cx, &mut events, &engine);
+    }
+    events.iter().for_each(|event| tell_if_new(cx, event));
+    let mut world = cx.shared.world.borrow_mut();
+    world.known = true;
+    world.unsaved = Unsaved::Containers;
+    Ok(())
+}
+
+/// The events since the last one seen that the engine still has.
+async fn backlog(cx: &Cx) -> Result<Vec<Event>, DockerError> {
+    let Some(since) = cx.shared.world.borrow().since() else { return Ok(Vec::new()) };
+    let now = cx.now().wall;
+    // Podman gives nothing at all for an `until` that has passed.
+    let until = if cx.shared.engine.borrow().is_podman() { now.later_by(PODMAN_UNTIL) } else { now };
+    let request = DockerRequest::Events {
+        since: Some(since.engine_seconds()),
+        until: Some(until.engine_seconds()),
+        kinds: KINDS.to_vec(),
+    };
+    let stream = cx.stream(request, Some(OPEN_WITHIN));
+    let mut events = Vec::new();
+    loop {
+        match stream.next().await {
+            DockerEvent::Item(item) => events.extend(Event::read(&item)),
+            // The engine's clock may be behind: then it tells all it has, and waits for `until`.
+            DockerEvent::Done(Ok(_) | Err(DockerError::TimedOut { .. })) => return Ok(events),
+            DockerEvent::Done(Err(error)) => return Err(error),
+            DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+        }
+    }
+}
+
+/// Looks at every container of the engine.
+async fn look(cx: &Cx) -> Result<Vec<Seen>, DockerError> {
+    let list = cx.docker(DockerRequest::ContainerList).await?;
+    let ids: Vec<ContainerId> = list.as_deref().map(elements).unwrap_or_default().into_iter().map(id_of).collect();
+    let mut engine = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(INSPECTS_AT_ONCE) {
+        let asked = cx.shared.details.borrow().epoch();
+        let requests = chunk.iter().map(|id| DockerRequest::ContainerInspect { id: id.clone() });
+        for (id, answer) in chunk.iter().zip(cx.ask_all(requests).await) {
+            match answer {
+                Ok(Some(inspect)) => {
+                    let details = details::Container::read(&inspect);
+                    cx.shared.details.borrow_mut().keep_container(id.as_str(), asked, details);
+                    engine.push(Seen::read(&inspect));
+                }
+                // Removed between the list and here: gone, as if it had not been listed.
+                Err(error) if error.is_not_found() => {}
+                Ok(None) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(engine)
+}
+
+fn id_of(summary: &RawValue) -> ContainerId {
+    ContainerId::new(read::<ContainerSummary<'_>>(summary).id.0)
+}
+
+/// What the live stream has brought already.
+fn ready(stream: &DockerStream) -> Result<Vec<Event>, DockerError> {
+    let mut events = Vec::new();
+    while let Some(event) = stream.ready() {
+        match event {
+            DockerEvent::Item(item) => events.extend(Event::read(&item)),
+            DockerEvent::Done(Err(error)) => return Err(error),
+            DockerEvent::Done(Ok(_)) => return Err(DockerError::Broken("the engine ended the stream".to_owned())),
+            DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+        }
+    }
+    Ok(events)
+}
+
+/// Adds to `events` what none of them explains, and tells it in its place.
+fn reconcile(cx: &Cx, events: &mut Vec<Event>, engine: &[Seen]) {
+    let mut world = cx.shared.world.borrow_mut();
+    if !world.known {
+        // The first look ever: what is there is where the agent begins.
+        for seen in engine {
+            world.set(&seen.id, seen.known());
+        }
+        return;
+    }
+    events.retain(|event| world.is_new(event));
+    let untold = untold(&world.after(events), engine, cx.now().wall);
+    if !untold.is_empty() {
+        warn!(count = untold.len(), "events were lost at the engine: told from what its containers show");
+    }
+    events.extend(untold);
+    events.sort_by_key(|event| event.time);
+}
+
+fn tell_if_new(cx: &Cx, event: &Event) {
+    let new = {
+        let mut world = cx.shared.world.borrow_mut();
+        if event.reconstructed {
+            world.take_reconstructed(event);
+            true
+        } else {
+            world.take(event)
+        }
+    };
+    let mut details = cx.shared.details.borrow_mut();
+    match event.subject {
+        Subject::Container if changes_details(&event.action) => details.container_changed(&event.id),
+        Subject::Container => {}
+        Subject::Image => details.images_changed(),
+        Subject::Other => return,
+    }
+    if new && event.subject == Subject::Container {
+        let frame = wire::event("container_event", &event.payload(), cx.now().wall);
+        cx.shared.outbox.borrow_mut().push(Kind::Event, frame);
+    }
+}
+
+/// Whether an inspect may show something else after this event. Those of execs and the like come often and change
+/// nothing that the list shows.
+fn changes_details(action: &str) -> bool {
+    !["exec_", "health_status", "top", "attach", "detach", "resize", "archive-path", "export", "copy"]
+        .iter()
+        .any(|harmless| action.starts_with(harmless))
+}

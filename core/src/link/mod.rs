@@ -1,0 +1,429 @@
+//! The link to the server (PROTOCOL 1, 2): connect, register, keep alive, come back.
+
+mod hints;
+mod register;
+mod socket;
+mod stats_link;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+pub(crate) use self::socket::Socket;
+use self::socket::{DEAD_AFTER, Pulse};
+pub(crate) use self::stats_link::StatsLink;
+use crate::action::{Action, DataFile, DiskRequest, Frame, SocketKind};
+use crate::backoff::Backoff;
+use crate::ids::OpId;
+use crate::input::{DiskError, SocketClosed, SocketEvent, Text};
+use crate::run::Shared;
+use crate::secret::Secret;
+use crate::time::MonotonicTime;
+use crate::wire::{Inbound, MAX_FRAME_BYTES};
+
+/// How long the server may take to answer a registration.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long an open connection waits for the engine's facts before it is given up: the server allows 30 s.
+const ENGINE_WITHIN: Duration = Duration::from_secs(20);
+/// Being superseded twice within so long means that somebody else uses this identity.
+const CONTENDED_WITHIN: Duration = Duration::from_secs(60);
+/// How soon after an owed frame left its receipt is asked for. Long enough to ask once for many.
+const RECEIPT_AFTER: Duration = Duration::from_millis(100);
+/// Frames that may come while the token is being written.
+const MAX_HELD: usize = 256;
+/// How long a closing handshake may take, with some time beyond the shell's own limit of 2 s.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the agent has to know of the link.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    /// Registered, the identity is safe: frames may be sent.
+    Up,
+    /// A frame from the server, after registration.
+    Frame(Text),
+    /// It was up and is not any more.
+    Down,
+    /// Closed as asked.
+    Closed,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting {
+        until: MonotonicTime,
+    },
+    Connecting(Socket),
+    /// Open, but the engine has not told yet what the registration needs.
+    AwaitingEngine(Socket, MonotonicTime),
+    Registering(Socket, MonotonicTime),
+    /// Registered; nothing happens before the token is on disk.
+    Saving {
+        socket: Socket,
+        write: OpId,
+        held: VecDeque<Text>,
+    },
+    Live(Socket),
+    Closing(Socket, MonotonicTime),
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    state: State,
+    backoff: Backoff,
+    token: Option<Secret>,
+    /// The token could not be written: tried again, and said again, at every registration.
+    token_unsaved: bool,
+    /// When, and after which wait, the server last closed this link for a newer one of the same identity.
+    superseded: Option<MonotonicTime>,
+    waited: Duration,
+    receipt_due: Option<MonotonicTime>,
+    receipt_asked: u64,
+}
+
+impl Link {
+    pub(crate) fn new(shared: &Shared, now: MonotonicTime, permanent_token: Option<Secret>) -> Self {
+        let config = &shared.config;
+        Self {
+            state: State::Waiting { until: now },
+            backoff: Backoff::new(config.reconnect_initial, config.reconnect_max),
+            token: permanent_token,
+            token_unsaved: false,
+            superseded: None,
+            waited: Duration::ZERO,
+            receipt_due: None,
+            receipt_asked: 0,
+        }
+    }
+
+    /// The permanent token, once it is known.
+    pub(crate) const fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(self.state, State::Live(_))
+    }
+
+    const fn socket(&mut self) -> Option<&mut Socket> {
+        match &mut self.state {
+            State::Connecting(socket)
+            | State::AwaitingEngine(socket, _)
+            | State::Registering(socket, _)
+            | State::Saving { socket, .. }
+            | State::Live(socket)
+            | State::Closing(socket, _) => Some(socket),
+            State::Waiting { .. } | State::Closed => None,
+        }
+    }
+
+    /// Whether results of this operation are the link's.
+    pub(crate) fn owns(&mut self, op: OpId) -> bool {
+        self.socket().is_some_and(|socket| socket.op == op)
+            || matches!(self.state, State::Saving { write, .. } if write == op)
+    }
+
+    /// Something happened on the socket.
+    pub(crate) fn handle(&mut self, shared: &Shared, event: SocketEvent, out: &mut Vec<LinkEvent>) {
+        let now = shared.now.get().mono;
+        if let Some(socket) = self.socket() {
+            socket.heard(now, &event);
+        }
+        match event {
+            SocketEvent::Open => self.opened(shared),
+            SocketEvent::Failed(error) => {
+                warn!(%error, "cannot connect to the server: {}", hints::for_connect(&error));
+                self.lost(shared, out);
+            }
+            SocketEvent::Text(text) => self.text(shared, text, out),
+            SocketEvent::Binary { bytes } => warn!(bytes, "ignored a binary frame from the server"),
+            SocketEvent::Ping => {}
+            SocketEvent::Pong { number } => {
+                shared.outbox.borrow_mut().received(number);
+                self.want_receipt(shared);
+            }
+            SocketEvent::Sent { bytes } => {
+                if let Some(socket) = self.socket() {
+                    socket.sent(bytes);
+                }
+                self.pump(shared);
+            }
+            SocketEvent::Closed(closed) => self.closed(shared, &closed, out),
+        }
+    }
+
+    fn opened(&mut self, shared: &Shared) {
+        let now = shared.now.get().mono;
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Connecting(mut socket) => {
+                socket.opened(now);
+                State::AwaitingEngine(socket, now + ENGINE_WITHIN)
+            }
+            other => other,
+        };
+        self.engine_known(shared);
+    }
+
+    /// Registers, if the link is open and the engine has told what that needs.
+    pub(crate) fn engine_known(&mut self, shared: &Shared) {
+        let engine = shared.engine.borrow();
+        let Some(facts) = &engine.facts else { return };
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::AwaitingEngine(mut socket, _) => {
+                let frame = register::frame(&shared.config, facts, self.token.as_ref());
+                socket.send(&mut shared.ops.borrow_mut(), frame);
+                State::Registering(socket, shared.now.get().mono + ANSWER_WITHIN)
+            }
+            other => other,
+        };
+    }
+
+    fn text(&mut self, shared: &Shared, text: Text, out: &mut Vec<LinkEvent>) {
+        match &mut self.state {
+            State::Live(_) => out.push(LinkEvent::Frame(text)),
+            State::Saving { held, .. } if held.len() < MAX_HELD => held.push_back(text),
+            State::Saving { .. } => {
+                warn!("the server sent more than {MAX_HELD} frames before the token was on disk");
+                self.drop_link(shared, out);
+            }
+            State::Registering(..) => self.registration_answer(shared, &text, out),
+            _ => debug!("ignored a frame outside a registration"),
+        }
+    }
+
+    fn registration_answer(&mut self, shared: &Shared, text: &Text, out: &mut Vec<LinkEvent>) {
+        match Inbound::parse(&text.0) {
+            Ok(Inbound::AuthSuccess { agent_id, host_id, permanent_token }) => {
+                info!(agent_id, host_id, "registered");
+                self.backoff.succeeded();
+                let fresh = permanent_token.filter(|token| self.token_unsaved || self.token.as_ref() != Some(token));
+                let State::Registering(socket, _) = std::mem::replace(&mut self.state, State::Closed) else { return };
+                match fresh {
+                    Some(token) => {
+                        self.token = Some(token.clone());
+                        let mut ops = shared.ops.borrow_mut();
+                        let write = ops.id();
+                        let request = DiskRequest::Write { file: DataFile::PermanentToken, contents: token };
+                        ops.actions.push_back(Action::Disk { op: write, request });
+                        self.state = State::Saving { socket, write, held: VecDeque::new() };
+                    }
+                    None => self.go_live(shared, socket, VecDeque::new(), out),
+                }
+            }
+            Ok(Inbound::AuthError { error }) => {
+                let hint = hints::for_auth_error(&error, self.token.is_some());
+                error!(%error, "the server refused the registration: {hint}");
+                self.drop_link(shared, out);
+            }
+            Ok(_) => debug!("ignored a frame before the registration's answer"),
+            Err(error) => warn!(%error, "ignored an unreadable frame from the server"),
+        }
+    }
+
+    /// The token's write ended, well or not.
+    pub(crate) fn saved(&mut self, shared: &Shared, result: Result<(), DiskError>, out: &mut Vec<LinkEvent>) {
+        let State::Saving { socket, held, .. } = std::mem::replace(&mut self.state, State::Closed) else {
+            return;
+        };
+        self.token_unsaved = result.is_err();
+        if let Err(error) = result {
+            error!(
+                %error,
+                "the permanent token cannot be kept: after a restart this agent cannot register again, since its \
+                 registration token is spent. Mount a writable volume at {}",
+                shared.config.data_path
+            );
+        }
+        self.go_live(shared, socket, held, out);
+    }
+
+    fn go_live(&mut self, shared: &Shared, socket: Socket, held: VecDeque<Text>, out: &mut Vec<LinkEvent>) {
+        self.state = State::Live(socket);
+        self.receipt_due = None;
+        out.push(LinkEvent::Up);
+        out.extend(held.into_iter().map(LinkEvent::Frame));
+        self.pump(shared);
+    }
+
+    /// Sends what is owed, as far as the credit goes.
+    pub(crate) fn pump(&mut self, shared: &Shared) {
+        let State::Live(socket) = &mut self.state else { return };
+        let (mut ops, mut outbox) = (shared.ops.borrow_mut(), shared.outbox.borrow_mut());
+        while outbox.next_len().is_some_and(|len| socket.has_room(len)) {
+            if let Some(frame) = outbox.send_next() {
+                socket.send(&mut ops, frame);
+            }
+        }
+        drop((ops, outbox));
+        self.want_receipt(shared);
+    }
+
+    fn want_receipt(&mut self, shared: &Shared) {
+        let wanted = shared.outbox.borrow().receipt_wanted();
+        if self.is_live() && self.receipt_due.is_none() && wanted.is_some_and(|number| number > self.receipt_asked) {
+            self.receipt_due = Some(shared.now.get().mono + RECEIPT_AFTER);
+        }
+    }
+
+    /// Sends a frame that is owed to nobody, if there is credit for it and nothing owed waits. False: not now.
+    pub(crate) fn send_if_idle(&mut self, shared: &Shared, frame: impl FnOnce() -> Frame, bytes: usize) -> bool {
+        let State::Live(socket) = &mut self.state else { return false };
+        if !socket.has_room(bytes) || shared.outbox.borrow().waiting() > 0 {
+            return false;
+        }
+        socket.send(&mut shared.ops.borrow_mut(), frame());
+        true
+    }
+
+    fn closed(&mut self, shared: &Shared, closed: &SocketClosed, out: &mut Vec<LinkEvent>) {
+        if matches!(self.state, State::Closing(..)) {
+            self.state = State::Closed;
+            out.push(LinkEvent::Closed);
+            return;
+        }
+        match closed {
+            SocketClosed::Frame { code: 1000, reason } if reason.contains("New connection") => {
+                self.superseded(shared, out);
+                return;
+            }
+            SocketClosed::Frame { code: 1009, reason } => {
+                error!(reason, "the server closed the link: a frame was too large for it");
+            }
+            SocketClosed::Frame { code, reason } => warn!(code, reason, "the server closed the link"),
+            SocketClosed::Broken(reason) => warn!(reason, "the link to the server broke"),
+            SocketClosed::TooLarge => {
+                warn!("the server sent a frame above {MAX_FRAME_BYTES} bytes: the link is made anew");
+            }
+        }
+        self.lost(shared, out);
+    }
+
+    /// The server prefers a newer connection of this identity. Once: like any loss. Again: somebody else has it.
+    fn superseded(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
+        let now = shared.now.get().mono;
+        let again = self.superseded.is_some_and(|before| now.since(before) < CONTENDED_WITHIN + self.waited);
+        self.superseded = Some(now);
+        self.lost(shared, out);
+        if again {
+            error!(
+                "another agent uses this identity: the server keeps closing this link for a newer one. Two agents may \
+                 share one data volume, or this machine was cloned: stop one of them, or remove permanent_token from \
+                 its data volume and register it anew (AGENT_NAME and FORCE_UNIQUE_REGISTRATION=true for a clone)"
+            );
+            self.wait(shared, self.backoff.max());
+        } else {
+            warn!("the server closed this link for a newer connection of the same identity");
+        }
+    }
+
+    fn drop_link(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
+        if let Some(socket) = self.socket() {
+            let op = socket.op;
+            shared.ops.borrow_mut().actions.push_back(Action::Cancel { op });
+        }
+        self.lost(shared, out);
+    }
+
+    /// The socket is gone: what was up is down, and the next attempt has a time.
+    fn lost(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
+        if self.is_live() {
+            out.push(LinkEvent::Down);
+        }
+        shared.outbox.borrow_mut().link_lost();
+        self.receipt_due = None;
+        self.receipt_asked = 0;
+        let delay = self.backoff.failed(&mut shared.chance.borrow_mut());
+        self.wait(shared, delay);
+    }
+
+    fn wait(&mut self, shared: &Shared, delay: Duration) {
+        self.waited = delay;
+        self.state = State::Waiting { until: shared.now.get().mono + delay };
+        info!(seconds = delay.as_secs_f32(), "next attempt to connect");
+    }
+
+    /// Does what its time has come for.
+    pub(crate) fn tick(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
+        let now = shared.now.get().mono;
+        match &mut self.state {
+            State::Waiting { until } if now >= *until => self.connect(shared),
+            State::AwaitingEngine(_, deadline) if now >= *deadline => {
+                warn!("the engine has not answered: the link waits for it");
+                self.drop_link(shared, out);
+            }
+            State::Registering(_, deadline) if now >= *deadline => {
+                warn!("the server did not answer the registration within {} s", ANSWER_WITHIN.as_secs());
+                self.drop_link(shared, out);
+            }
+            State::Closing(socket, deadline) if now >= *deadline => {
+                socket.cancel(&mut shared.ops.borrow_mut());
+                self.state = State::Closed;
+                out.push(LinkEvent::Closed);
+            }
+            State::Live(socket) | State::Saving { socket, .. } => {
+                let number = shared.outbox.borrow().receipt_wanted().unwrap_or_default();
+                if socket.keep_alive(now, &mut shared.ops.borrow_mut(), number) == Pulse::Dead {
+                    warn!("nothing was heard from the server for {} s: the link is dead", DEAD_AFTER.as_secs());
+                    self.drop_link(shared, out);
+                } else if self.receipt_due.is_some_and(|due| now >= due) {
+                    socket.ping(&mut shared.ops.borrow_mut(), number);
+                    self.receipt_asked = number;
+                    self.receipt_due = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self, shared: &Shared) {
+        // The very first attempt may run beside the first look at the engine; later ones wait until it is known, since
+        // the server gives an unregistered connection 30 s only.
+        let engine_known = shared.engine.borrow().facts.is_some();
+        if !engine_known && self.waited > Duration::ZERO {
+            self.state = State::Waiting { until: shared.now.get().mono + Duration::from_secs(1) };
+            return;
+        }
+        if shared.config.insecure_skip_verify {
+            warn!("INSECURE_SKIP_VERIFY is set: the server's certificate is not verified");
+        }
+        if self.token_unsaved {
+            error!("the permanent token is still not on disk: mount a writable volume at {}", shared.config.data_path);
+        }
+        let now = shared.now.get().mono;
+        self.state = State::Connecting(Socket::connect(&mut shared.ops.borrow_mut(), now, SocketKind::Main, None));
+    }
+
+    /// Says goodbye. `Closed` follows, at once if there is no link.
+    pub(crate) fn close(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
+        let now = shared.now.get().mono;
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Live(socket) | State::Saving { socket, .. } => {
+                let reason = "the agent is shutting down".to_owned();
+                shared.ops.borrow_mut().actions.push_back(Action::Close { op: socket.op, code: 1000, reason });
+                self.state = State::Closing(socket, now + CLOSE_WITHIN);
+                out.push(LinkEvent::Down);
+            }
+            State::Closing(socket, deadline) => self.state = State::Closing(socket, deadline),
+            State::Connecting(socket) | State::AwaitingEngine(socket, _) | State::Registering(socket, _) => {
+                socket.cancel(&mut shared.ops.borrow_mut());
+                out.push(LinkEvent::Closed);
+            }
+            State::Waiting { .. } | State::Closed => out.push(LinkEvent::Closed),
+        }
+    }
+
+    /// When [`Link::tick`] has something to do.
+    pub(crate) fn next_timeout(&self) -> Option<MonotonicTime> {
+        match &self.state {
+            State::Waiting { until } => Some(*until),
+            State::AwaitingEngine(_, deadline) | State::Registering(_, deadline) | State::Closing(_, deadline) => {
+                Some(*deadline)
+            }
+            State::Live(socket) | State::Saving { socket, .. } => {
+                self.receipt_due.into_iter().chain([socket.next_timeout()]).min()
+            }
+            State::Connecting(_) | State::Closed => None,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The second socket, for statistics alone (PROTOCOL 1, SERVER.md 12). Its trouble never touches the main one, and is
+//! said once when it starts and once when it ends.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::socket::{Pulse, Socket};
+use crate::action::{Frame, SocketKind};
+use crate::backoff::Backoff;
+use crate::ids::OpId;
+use crate::input::SocketEvent;
+use crate::run::Shared;
+use crate::secret::Secret;
+use crate::time::MonotonicTime;
+
+/// A frame above this size is not sent: the server would drop the connection.
+const MAX_BYTES: usize = 16 * 1024;
+/// The longest wait between two attempts: a proxy in front of the server may not route this path at all.
+const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug)]
+enum State {
+    /// No token yet.
+    Idle,
+    Waiting(MonotonicTime),
+    Connecting(Socket),
+    Live(Socket),
+}
+
+#[derive(Debug)]
+pub(crate) struct StatsLink {
+    state: State,
+    backoff: Backoff,
+    token: Option<Secret>,
+    /// Trouble was said, and its end was not yet.
+    in_trouble: bool,
+}
+
+impl StatsLink {
+    pub(crate) fn new(initial: Duration) -> Self {
+        Self { state: State::Idle, backoff: Backoff::new(initial, MAX_WAIT), token: None, in_trouble: false }
+    }
+
+    /// The permanent token is known: connects at once, if it does not already or the token is a new one.
+    pub(crate) fn start(&mut self, shared: &Shared, token: &Secret) {
+        let known = self.token.as_ref() == Some(token);
+        if known && !matches!(self.state, State::Idle) {
+            return;
+        }
+        self.stop(shared);
+        self.token = Some(token.clone());
+        self.connect(shared);
+    }
+
+    fn connect(&mut self, shared: &Shared) {
+        let (now, bearer) = (shared.now.get().mono, self.token.clone());
+        self.state = State::Connecting(Socket::connect(&mut shared.ops.borrow_mut(), now, SocketKind::Stats, bearer));
+    }
+
+    /// Ends it; statistics cannot be missed.
+    pub(crate) fn stop(&mut self, shared: &Shared) {
+        if let State::Connecting(socket) | State::Live(socket) = std::mem::replace(&mut self.state, State::Idle) {
+            socket.cancel(&mut shared.ops.borrow_mut());
+        }
+    }
+
+    pub(crate) fn owns(&self, op: OpId) -> bool {
+        matches!(&self.state, State::Connecting(socket) | State::Live(socket) if socket.op == op)
+    }
+
+    pub(crate) fn handle(&mut self, shared: &Shared, event: &SocketEvent) {
+        let now = shared.now.get().mono;
+        if let State::Connecting(socket) | State::Live(socket) = &mut self.state {
+            socket.heard(now, event);
+        }
+        match event {
+            SocketEvent::Open => {
+                if std::mem::take(&mut self.in_trouble) {
+                    info!("the statistics socket works again");
+                }
+                self.backoff.succeeded();
+                if let State::Connecting(mut socket) = std::mem::replace(&mut self.state, State::Idle) {
+                    socket.opened(now);
+                    self.state = State::Live(socket);
+                }
+            }
+            SocketEvent::Sent { bytes } => {
+                if let State::Live(socket) = &mut self.state {
+                    socket.sent(*bytes);
+                }
+            }
+            SocketEvent::Failed(error) => self.lost(shared, &error.to_string()),
+            SocketEvent::Closed(closed) => self.lost(shared, &format!("{closed:?}")),
+            SocketEvent::Text(_) | SocketEvent::Binary { .. } | SocketEvent::Ping | SocketEvent::Pong { .. } => {}
+        }
+    }
+
+    fn lost(&mut self, shared: &Shared, reason: &str) {
+        if std::mem::replace(&mut self.in_trouble, true) {
+            debug!(reason, "no statistics socket");
+        } else {
+            warn!(
+                reason,
+                "no statistics socket: DockMon has no statistics history until it works (a proxy in front of the \
+                 server must pass /api/stats/ws/ingest on). All else goes on; tried again, up to every {} s",
+                MAX_WAIT.as_secs()
+            );
+        }
+        let delay = self.backoff.failed(&mut shared.chance.borrow_mut());
+        self.state = State::Waiting(shared.now.get().mono + delay);
+    }
+
+    /// Whether a sample would be sent now.
+    pub(crate) const fn has_room(&self, bytes: usize) -> bool {
+        matches!(&self.state, State::Live(socket) if socket.has_room(bytes))
+    }
+
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(self.state, State::Live(_))
+    }
+
+    /// Sends one sample; one that is too large is left out.
+    pub(crate) fn send(&mut self, shared: &Shared, sample: String) {
+        if let State::Live(socket) = &mut self.state {
+            if sample.len() <= MAX_BYTES {
+                socket.send(&mut shared.ops.borrow_mut(), Frame::new(sample));
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, shared: &Shared) {
+        let now = shared.now.get().mono;
+        let pulse = match &mut self.state {
+            State::Waiting(until) if now >= *until => {
+                self.connect(shared);
+                return;
+            }
+            State::Live(socket) => socket.keep_alive(now, &mut shared.ops.borrow_mut(), 0),
+            _ => return,
+        };
+        if pulse == Pulse::Dead {
+            self.stop(shared);
+            self.lost(shared, "nothing was heard from the server");
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<MonotonicTime> {
+        match &self.state {
+            State::Waiting(until) => Some(*until),
+            State::Live(socket) => Some(socket.next_timeout()),
+            State::Idle | State::Connecting(_) => None,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole agent in simulated time: no socket, no clock, no waiting.
+
+mod captures;
+mod commands;
+mod engine;
+mod events;
+mod link;
+mod odd_input;
+mod replay;
+mod stats;
+mod world;

@@ -1,0 +1,58 @@
+//! Requests whose answers go on as raw JSON, nothing narrowed.
+
+use std::sync::Arc;
+
+use dockmon_core::docker::DockerError;
+use serde_json::value::RawValue;
+
+use super::exchange::{Call, exchange};
+use super::pool::Pool;
+use crate::Runtime;
+
+/// So much of an answer that is not JSON is told.
+const SHOWN: usize = 100;
+
+/// Makes the call.
+///
+/// # Errors
+/// Those of [`exchange`]; [`DockerError::Unreadable`] where the answer is not one JSON value.
+pub(super) async fn run<R: Runtime>(pool: &Arc<Pool<R>>, call: Call) -> Result<Box<RawValue>, DockerError> {
+    json(exchange(pool, &call).await?.body)
+}
+
+/// The text as JSON: one pass to see that it is UTF-8, one that it is JSON, and no copy (engines end their answers by a
+/// line feed, which would cost one).
+fn json(mut body: Vec<u8>) -> Result<Box<RawValue>, DockerError> {
+    while body.last().is_some_and(u8::is_ascii_whitespace) {
+        body.pop();
+    }
+    let text = String::from_utf8(body)
+        // What is not UTF-8 is replaced, never dropped (PROTOCOL 3).
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    if text.is_empty() {
+        return Err(DockerError::Unreadable("it is empty".into()));
+    }
+    let start: String = text.chars().take(SHOWN).collect();
+    RawValue::from_string(text).map_err(|error| DockerError::Unreadable(format!("{error}: {start}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_stays_as_it_is() {
+        let text = "{\"b\":1, \"a\" : [1.10, null],\"b\":2}";
+        assert_eq!(json(format!("{text}\n").into_bytes()).unwrap().get(), text);
+        assert_eq!(json(b"[\"\xff\"]".to_vec()).unwrap().get(), "[\"\u{fffd}\"]");
+    }
+
+    #[test]
+    fn what_is_not_json_is_told() {
+        let reason = |body: &[u8]| json(body.to_vec()).unwrap_err().to_string();
+        assert!(reason(b"<html>").contains("<html>"));
+        assert!(reason(b"\n").contains("empty"));
+        assert!(reason(b"{\"a\":").contains("EOF"));
+        assert!(reason(b"{} {}").contains("trailing"));
+    }
+}
