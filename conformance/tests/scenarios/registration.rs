@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use dockmon_conformance::server::ServerOptions;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::agent::eventually;
 use crate::support::engines::{Engine, every_engine};
@@ -36,11 +36,10 @@ fn a_registration_tells_what_the_engine_says() {
         }
         if engine.is_podman() {
             assert_ne!(told["engine_id"], info["ID"], "it changes at every call");
-            assert!(told.get("daemon_started_at").is_none_or(Value::is_null), "it has no network named bridge");
         } else {
             assert_eq!(told["engine_id"], info["ID"]);
-            assert_eq!(told["daemon_started_at"], engine.client.get("/networks/bridge")["Created"]);
         }
+        assert_eq!(told["daemon_started_at"], engine.client.get("/networks/bridge")["Created"]);
         let can = ["container_operations", "event_streaming", "stats_collection"];
         assert!(can.iter().all(|name| told["capabilities"][name] == true), "{}", told["capabilities"]);
         let later = ["container_updates", "self_update", "compose_deployments"];
