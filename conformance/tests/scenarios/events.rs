@@ -37,6 +37,7 @@ fn what_happens_while_the_server_is_away_is_told_after_it() {
         let stage = Stage::followed(engine);
         let before = stage.objects.run("before");
         stage.wait_told(&before, &["create", "start"]);
+        stage.agent.wait_start_saved(&before);
         stage.server.go_down();
         let during = stage.objects.run("during");
         stage.objects.end(engine, &before);

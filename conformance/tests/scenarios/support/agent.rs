@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -23,12 +24,13 @@ pub(crate) struct Setup {
     data: PathBuf,
     vars: Vec<(String, OsString)>,
     secrets: Vec<String>,
+    user: Option<u32>,
 }
 
 impl Setup {
     /// An agent that registers with the server's default token, and comes back quickly.
     pub(crate) fn new(url: &str, engine: &Path, data: &Path) -> Self {
-        let setup = Self { data: data.to_owned(), vars: Vec::new(), secrets: Vec::new() };
+        let setup = Self { data: data.to_owned(), vars: Vec::new(), secrets: Vec::new(), user: None };
         setup
             .var("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .var("DOCKMON_URL", url)
@@ -58,6 +60,18 @@ impl Setup {
         self.secret(token).var("REGISTRATION_TOKEN", token)
     }
 
+    /// The same with its files elsewhere.
+    pub(crate) fn data(mut self, data: &Path) -> Self {
+        data.clone_into(&mut self.data);
+        self.var("DATA_PATH", data)
+    }
+
+    /// The same as another user, without groups of its own. Only root can do that.
+    pub(crate) fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// The same with a text that must not stand in the log.
     pub(crate) fn secret(mut self, text: &str) -> Self {
         self.secrets.push(text.to_owned());
@@ -67,6 +81,9 @@ impl Setup {
     pub(crate) fn start(&self) -> Agent {
         let mut command = Command::new(binary());
         command.env_clear().envs(self.vars.iter().cloned());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let stderr = child.stderr.take().expect("it is piped");
@@ -164,6 +181,17 @@ impl Agent {
         eventually("the cursor on disk", || cursor.exists().then_some(()));
     }
 
+    /// Waits until the cursor on disk knows of this container's start. It is written when all that was told has its
+    /// receipt: from then on a cut repeats none of it.
+    #[track_caller]
+    pub(crate) fn wait_start_saved(&self, id: &str) {
+        eventually("the start in the cursor on disk", || {
+            let text = std::fs::read_to_string(self.data().join("cursor.json")).ok()?;
+            let cursor: serde_json::Value = serde_json::from_str(&text).ok()?;
+            cursor["containers"][id]["started"].as_i64().filter(|&started| started > 0)
+        });
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
         kill_process(pid, signal).unwrap();
@@ -172,8 +200,15 @@ impl Agent {
     /// Ends it as a service manager does, and starts it again with the same data.
     #[track_caller]
     pub(crate) fn restart(self) -> Self {
+        self.replaced(|| {})
+    }
+
+    /// The same with something done in between.
+    #[track_caller]
+    pub(crate) fn replaced(self, meanwhile: impl FnOnce()) -> Self {
         let setup = self.setup.clone();
         assert_eq!(self.terminate().code(), Some(0));
+        meanwhile();
         setup.start()
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod engines;
+pub(crate) mod flaky;
 pub(crate) mod http;
 pub(crate) mod objects;
 pub(crate) mod stage;

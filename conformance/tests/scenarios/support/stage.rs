@@ -4,7 +4,7 @@ use dockmon_conformance::server::{Answer, ScriptedServer, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::agent::{Agent, DEADLINE, Setup};
+use super::agent::{Agent, DEADLINE, Setup, eventually};
 use super::engines::Engine;
 use super::objects::Objects;
 use super::told::Told;
@@ -20,7 +20,7 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// With an agent that has registered.
+    /// With an agent that has registered and keeps its token.
     #[track_caller]
     pub(crate) fn new(engine: &'a Engine) -> Self {
         Self::with(engine, ServerOptions::default(), |setup| setup)
@@ -37,12 +37,21 @@ impl<'a> Stage<'a> {
     /// With another server, and an agent set up otherwise.
     #[track_caller]
     pub(crate) fn with(engine: &'a Engine, options: ServerOptions, set: impl FnOnce(Setup) -> Setup) -> Self {
+        let stage = Self::begun(engine, options, set);
+        stage.wait_registered();
+        // Whoever cuts the link before loses the answer, and with it the identity: nobody can mend that.
+        let token = stage.agent.data().join("permanent_token");
+        eventually("the token on disk", || token.exists().then_some(()));
+        stage
+    }
+
+    /// With an agent that was started, whatever becomes of it.
+    #[track_caller]
+    pub(crate) fn begun(engine: &'a Engine, options: ServerOptions, set: impl FnOnce(Setup) -> Setup) -> Self {
         let server = ScriptedServer::spawn(options).unwrap();
         let data = tempfile::tempdir().unwrap();
         let agent = set(Setup::new(&server.url(), &engine.socket, data.path())).start();
-        let stage = Self { agent, objects: Objects::new(engine), engine, server, _data: data };
-        stage.wait_registered();
-        stage
+        Self { agent, objects: Objects::new(engine), engine, server, _data: data }
     }
 
     #[track_caller]
