@@ -10,5 +10,7 @@ mod operations;
 mod prunes;
 mod refused;
 mod registration;
+mod slow;
+mod statistics;
 mod support;
 mod ways;

@@ -103,18 +103,6 @@ fn an_identity_that_the_server_does_not_take() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_a_registration() {
-    let engine = engine();
-    let stage = Stage::new(&engine);
-    stage.server.hold_registrations(true);
-    stage.server.cut();
-    stage.agent.wait_log(&["WARN", "did not answer the registration within 10 s"]);
-    stage.server.hold_registrations(false);
-    stage.wait_registrations(2);
-    stage.check();
-}
-
-#[test]
 fn superseded_twice_means_that_two_agents_share_an_identity() {
     let engine = engine();
     let stage = Stage::with(&engine, ServerOptions::default(), |setup| setup.var("RECONNECT_MAX", "2s"));

@@ -30,7 +30,9 @@ fn a_private_authority_has_to_be_named() {
     let setup = Setup::new(&server.url(), &engine.socket, data.path());
     let agent = setup.start();
     agent.wait_log(&["WARN", "cannot connect", "SSL_CERT_FILE", "INSECURE_SKIP_VERIFY"]);
-    assert!(server.counters().tls_failures > 0 && server.registrations().is_empty());
+    let failed = |server: &ScriptedServer| (server.counters().tls_failures > 0).then_some(());
+    server.block_on(server.wait_until("a TLS failure", DEADLINE, failed)).unwrap();
+    assert!(server.registrations().is_empty());
     drop(agent);
     let file = ca_file(&server);
     let agent = setup.var("SSL_CERT_FILE", file.path()).start();
