@@ -1,15 +1,18 @@
 //! End to end: the agent's own binary over real sockets, between the scripted server and every engine there is.
 
+mod command_line;
 mod disk;
 mod engine_trouble;
 mod events;
 mod fidelity;
 mod gaps;
 mod lists;
+mod lives;
 mod operations;
 mod prunes;
 mod refused;
 mod registration;
+mod restarts;
 mod slow;
 mod statistics;
 mod support;

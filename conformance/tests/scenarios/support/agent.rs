@@ -219,11 +219,10 @@ impl Agent {
         self.wait_exit()
     }
 
-    /// SIGKILL, and the same agent again.
-    pub(crate) fn crash(mut self) -> Self {
-        let setup = self.setup.clone();
+    /// SIGKILL; the same agent can be started again.
+    pub(crate) fn killed(&mut self) -> Setup {
         self.end();
-        setup.start()
+        self.setup.clone()
     }
 
     #[track_caller]

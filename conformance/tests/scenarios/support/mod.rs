@@ -1,9 +1,11 @@
 //! What the scenarios share.
 
 pub(crate) mod agent;
+pub(crate) mod daemon;
 pub(crate) mod engines;
 pub(crate) mod flaky;
 pub(crate) mod http;
 pub(crate) mod objects;
 pub(crate) mod stage;
+pub(crate) mod tar;
 pub(crate) mod told;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::agent::eventually;
 use super::engines::Engine;
 use super::http::Client;
+use super::tar::tar;
 
 /// The exit code of a container that [`Objects::end`] ended.
 pub(crate) const END_CODE: &str = "7";
@@ -132,7 +133,7 @@ impl Objects {
     #[track_caller]
     pub(crate) fn image(&self, suffix: &str) -> String {
         let path = format!("/images/create?fromSrc=-&repo={}&tag=1", self.name(suffix));
-        self.client.upload(&path, "application/x-tar", &tar("content", &self.name(suffix)));
+        self.client.upload(&path, "application/x-tar", &tar(&[("content", 0o644, self.name(suffix).as_bytes())]));
         format!("{}:1", self.name(suffix))
     }
 }
@@ -154,27 +155,6 @@ pub(crate) fn body(script: &str) -> Value {
         "Image": "busybox:latest", "Cmd": ["sh", "-c", script], "HostConfig": {"NetworkMode": "none"},
         "Labels": {"dmtest": "true"},
     })
-}
-
-/// A tar archive of one small file.
-fn tar(name: &str, content: &str) -> Vec<u8> {
-    let mut block = [0_u8; 512];
-    let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
-    put(0, name);
-    put(100, "0000644\0");
-    put(108, "0000000\0");
-    put(116, "0000000\0");
-    put(124, &format!("{:011o}\0", content.len()));
-    put(136, "00000000000\0");
-    put(148, "        ");
-    put(156, "0");
-    put(257, "ustar\00000");
-    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut archive = block.to_vec();
-    archive.extend_from_slice(content.as_bytes());
-    archive.resize(512 * 4, 0);
-    archive
 }
 
 impl Drop for Objects {

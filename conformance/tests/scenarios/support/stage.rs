@@ -98,12 +98,24 @@ impl<'a> Stage<'a> {
     /// Waits until this was told of a container, in this order; fails as soon as something else was.
     #[track_caller]
     pub(crate) fn wait_told(&self, id: &str, words: &[&str]) {
+        self.wait_words(id, words, Told::word);
+    }
+
+    /// The same without the exit codes of deaths.
+    #[track_caller]
+    pub(crate) fn wait_told_actions(&self, id: &str, words: &[&str]) {
+        self.wait_words(id, words, |told| told.action.clone());
+    }
+
+    #[track_caller]
+    fn wait_words(&self, id: &str, words: &[&str], word: fn(&Told) -> String) {
+        let told_of = || self.told().iter().filter(|told| told.id == id).map(word).collect::<Vec<_>>();
         let told = |_: &ScriptedServer| {
-            let told = self.told_of(id);
+            let told = told_of();
             let right = told.iter().zip(words).all(|(told, word)| told == word) && told.len() <= words.len();
             (!right || told.len() == words.len()).then_some(told)
         };
-        let what = format!("of {id}: {words:?}, told so far: {:?}", self.told_of(id));
+        let what = format!("of {id}: {words:?}, told so far: {:?}", told_of());
         let told = self.server.block_on(self.server.wait_until(&what, DEADLINE, told)).unwrap_or_else(|error| {
             panic!("{error}\ntold in the end: {:?}", self.told());
         });

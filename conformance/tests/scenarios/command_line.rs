@@ -1,0 +1,92 @@
+//! What the program says before it starts, and when it cannot.
+
+use std::path::Path;
+
+use crate::support::agent::Setup;
+
+fn setup(data: &Path) -> Setup {
+    Setup::new("ws://127.0.0.1:1", Path::new("/nonexistent/engine.sock"), data)
+}
+
+#[test]
+fn without_settings_it_says_what_it_needs() {
+    let data = tempfile::tempdir().unwrap();
+    let (status, out, error) = setup(data.path()).without("DOCKMON_URL").without("REGISTRATION_TOKEN").run(&[]);
+    assert_eq!((status.code(), out.as_str()), (Some(1), ""));
+    for word in ["DOCKMON_URL", "REGISTRATION_TOKEN", "create one in DockMon", "permanent_token"] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+}
+
+#[test]
+fn all_problems_come_in_one_message_and_no_secret_in_it() {
+    let data = tempfile::tempdir().unwrap();
+    let setup = setup(data.path())
+        .var("DOCKMON_URL", "gopher://dockmon.test")
+        .var("REGISTRATION_TOKEN", "hunter2 with spaces")
+        .var("HTTPS_PROXY", "socks5://me:hunter3@proxy")
+        .var("RECONNECT_INITIAL", "soon")
+        .var("LOG_LEVEL", "loud")
+        .var("LOG_JSON", "perhaps")
+        .var("DOCKER_HOST", "ssh://me@there")
+        .var("DOCKER_API_VERSION", "newest")
+        .var("FORCE_UNIQUE_REGISTRATION", "true");
+    let (status, _, error) = setup.run(&[]);
+    assert_eq!(status.code(), Some(1));
+    for word in [
+        "DOCKMON_URL",
+        "gopher://dockmon.test",
+        "REGISTRATION_TOKEN",
+        "HTTPS_PROXY",
+        "RECONNECT_INITIAL",
+        "soon",
+        "LOG_LEVEL",
+        "loud",
+        "debug, info, warn, error",
+        "LOG_JSON",
+        "perhaps",
+        "DOCKER_HOST",
+        "DOCKER_API_VERSION",
+        "newest",
+        "AGENT_NAME",
+    ] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    assert!(!error.contains("hunter"), "{error}");
+}
+
+#[test]
+fn passwords_in_an_address_are_not_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let (status, _, error) = setup(data.path()).var("DOCKMON_URL", "https://me:hunter2@dockmon.test").run(&[]);
+    assert_eq!(status.code(), Some(1));
+    assert!(error.contains("DOCKMON_URL") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn help_and_version_need_no_settings() {
+    let nothing = setup(Path::new("/nonexistent")).without("DOCKMON_URL").without("REGISTRATION_TOKEN");
+    let (status, out, error) = nothing.run(&["--version"]);
+    assert_eq!((status.code(), error.as_str()), (Some(0), ""));
+    assert!(out.starts_with("dockmon-agent ") && out.contains(env!("CARGO_PKG_VERSION")), "{out}");
+    let (status, out, _) = nothing.run(&["--help"]);
+    assert_eq!(status.code(), Some(0));
+    assert!(out.contains("DOCKMON_URL") && out.contains("REGISTRATION_TOKEN"), "{out}");
+    let (status, _, error) = nothing.run(&["--dance"]);
+    assert_ne!(status.code(), Some(0));
+    assert!(error.contains("--dance"), "{error}");
+}
+
+#[test]
+fn logs_are_json_or_text() {
+    let data = tempfile::tempdir().unwrap();
+    let agent = setup(data.path()).start();
+    let line = agent.wait_log(&["cannot connect"]);
+    let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(json["level"], "WARN");
+    assert!(json["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
+    let agent = setup(data.path()).var("LOG_JSON", "false").var("LOG_LEVEL", "warn").start();
+    let line = agent.wait_log(&["cannot connect"]);
+    assert!(!line.starts_with('{') && line.contains("WARN"), "{line}");
+    assert_eq!(agent.count_log(&["INFO"]), 0);
+}

@@ -1,0 +1,163 @@
+//! Engines of a test's own, which may be killed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+use super::agent::eventually;
+use super::engines::{Engine, Kind, not_run};
+use super::http::Client;
+use super::tar::tar;
+
+/// How long a daemon gets to end by itself.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
+/// A daemon and all that belongs to it; ended when dropped.
+pub(crate) struct Daemon {
+    kind: Kind,
+    program: PathBuf,
+    child: Option<Child>,
+    folder: TempDir,
+}
+
+impl Daemon {
+    /// A Docker engine in network and mount namespaces of its own, with nothing but a busybox image; none where that
+    /// cannot be.
+    pub(crate) fn docker(kind: Kind) -> Option<Self> {
+        let program = match kind {
+            Kind::Docker20 => in_path("dockerd"),
+            _ => Some(PathBuf::from("/tmp/engines/docker26/usr/sbin/dockerd")).filter(|path| path.exists()),
+        };
+        let (Some(program), Some(busybox)) = (program, in_path("busybox")) else {
+            not_run(&format!("a private {kind:?}: no dockerd or no busybox"));
+            return None;
+        };
+        if !rustix::process::geteuid().is_root() || in_path("unshare").is_none() {
+            not_run(&format!("a private {kind:?}: it needs root and unshare"));
+            return None;
+        }
+        let mut daemon = Self { kind, program, child: None, folder: tempfile::tempdir().unwrap() };
+        daemon.start();
+        let busybox = std::fs::read(busybox).unwrap();
+        let image = tar(&[("bin/sh", 0o755, &busybox), ("bin/sleep", 0o755, &busybox), ("bin/true", 0o755, &busybox)]);
+        let path = "/images/create?fromSrc=-&repo=busybox&tag=latest";
+        Client::new(daemon.socket()).upload(path, "application/x-tar", &image);
+        Some(daemon)
+    }
+
+    /// Another service of the shared Podman, on a socket of its own: the containers are the same, as Podman keeps
+    /// nothing of them in its service. None where there is no Podman.
+    pub(crate) fn podman() -> Option<Self> {
+        Engine::find(Kind::Podman)?;
+        let Some(program) = in_path("podman").filter(|_| rustix::process::geteuid().is_root()) else {
+            not_run("a private service of Podman: it needs root and podman");
+            return None;
+        };
+        let mut daemon = Self { kind: Kind::Podman, program, child: None, folder: tempfile::tempdir().unwrap() };
+        daemon.start();
+        Some(daemon)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("engine.sock")
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        let socket = self.socket();
+        Engine { kind: self.kind, client: Client::new(&socket), socket, simulated: None }
+    }
+
+    fn command(&self) -> Command {
+        let host = format!("unix://{}", self.socket().display());
+        if self.kind == Kind::Podman {
+            let mut command = Command::new(&self.program);
+            command.args(["system", "service", "--time=0", &host]);
+            // The shared one needs it where the machine allows less than Podman would like.
+            let settings = Path::new("/tmp/engines/containers.conf");
+            if settings.exists() {
+                command.env("CONTAINERS_CONF", settings);
+            }
+            return command;
+        }
+        let below = |name: &str| self.folder.path().join(name);
+        let mut command = Command::new("unshare");
+        command.args(["-n", "-m", "--"]).arg(&self.program).args(["-H", &host]);
+        command.arg("--data-root").arg(below("data")).arg("--exec-root").arg(below("run"));
+        command.arg("--pidfile").arg(below("pid"));
+        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        if self.kind == Kind::Docker26 {
+            // Its containerd lies beside it.
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("/tmp/engines/docker26/usr/bin:/tmp/engines/docker26/usr/sbin:{path}"));
+        }
+        command
+    }
+
+    /// Starts it, and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let mut command = self.command();
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+        let client = Client::new(self.socket());
+        eventually("the daemon's answer", || client.answers().then_some(()));
+    }
+
+    /// Sends this signal, and waits for its end.
+    #[track_caller]
+    pub(crate) fn end(&mut self, signal: Signal) {
+        let Some(mut child) = self.child.take() else { return };
+        let _ = kill_process(Pid::from_child(&child), signal);
+        eventually("the daemon's end", || child.try_wait().unwrap());
+    }
+
+    /// What a daemon that was killed leaves behind: it had noted the number.
+    fn end_containerd(&self) {
+        let path = self.folder.path().join("run/containerd/containerd.pid");
+        let pid = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid else { return };
+        let mine = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        if !mine.contains(&*self.folder.path().to_string_lossy()) {
+            return;
+        }
+        let _ = kill_process(pid, Signal::TERM);
+        let until = Instant::now() + END_WITHIN;
+        while test_kill_process(pid).is_ok() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- the daemon's log, its end:");
+            lines.iter().skip(lines.len().saturating_sub(30)).for_each(|line| eprintln!("{line}"));
+        }
+        if let Some(mut child) = self.child.take() {
+            // In order first, since that ends its containers too.
+            let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+            let until = Instant::now() + END_WITHIN;
+            while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.end_containerd();
+    }
+}
+
+/// A program by its name, as a shell finds it.
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = [PathBuf::from("/usr/sbin"), PathBuf::from("/usr/bin"), PathBuf::from("/bin")];
+    std::env::split_paths(&path).chain(usual).map(|folder| folder.join(name)).find(|file| file.exists())
+}
