@@ -127,16 +127,15 @@ fn ask(server: &ScriptedServer, engine: &SimulatedEngine, number: u64) -> bool {
     let ids: Vec<String> =
         engine.with_model(|model, _| model.containers().map(|container| container.id().to_owned()).collect());
     let id = ids.get(number as usize % ids.len().max(1)).map_or("none", String::as_str);
-    let answer = server.block_on(async {
-        match number % 10 {
-            0 => server.command("list_images", json!({})).await,
-            1 => server.command("list_networks", json!({})).await,
-            2 => server.command("list_volumes", json!({})).await,
-            3 => server.operation("get_logs", json!({"container_id": id, "tail": 1000})).await,
-            4 => server.operation("restart", json!({"container_id": id})).await,
-            5 => server.command("list_containers", Value::Null).await,
-            _ => server.operation("inspect", json!({"container_id": id})).await,
-        }
-    });
+    let question = match number % 10 {
+        0 => server.begin_command("list_images", json!({})),
+        1 => server.begin_command("list_networks", json!({})),
+        2 => server.begin_command("list_volumes", json!({})),
+        3 => server.begin_operation("get_logs", json!({"container_id": id, "tail": 1000})),
+        4 => server.begin_operation("restart", json!({"container_id": id})),
+        5 => server.begin_command("list_containers", Value::Null),
+        _ => server.begin_operation("inspect", json!({"container_id": id})),
+    };
+    let answer = question.and_then(|question| server.block_on(question.wait(Duration::from_secs(5))));
     answer.is_ok()
 }
