@@ -11,10 +11,6 @@ use tokio::sync::oneshot;
 /// How long the agent may take to end in order; the demo does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What of the demo's own environment the agent gets: how to reach the engine. Not the proxies, since the server is on
-/// this machine, and not a DockMon server's address that may be set for a real agent.
-const PASSED_ON: [&str; 3] = ["DOCKER_API_VERSION", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"];
-
 /// A running agent.
 pub(super) struct Agent {
     thread: JoinHandle<u8>,
@@ -31,7 +27,9 @@ impl Agent {
             "REGISTRATION_TOKEN" => Some(token.to_owned()),
             "DOCKER_HOST" => Some(docker_host.to_owned()),
             "DATA_PATH" => Some(data_path.to_owned()),
-            name if PASSED_ON.contains(&name) => std::env::var(name).ok(),
+            // How to reach the engine is the environment's affair. Nothing else is: the server is on this machine, so no
+            // proxy is wanted, and a DockMon server's address that is set for a real agent is not meant.
+            "DOCKER_API_VERSION" => std::env::var(name).ok(),
             _ => None,
         });
         let settings = settings.map_err(|errors| io::Error::other(errors.to_string()))?;

@@ -85,9 +85,6 @@ fn probe(address: &str) -> io::Result<&'static str> {
             stream.set_write_timeout(Some(PATIENCE))?;
             ping(stream)
         }
-        // With TLS the agent has to find out by itself.
-        Some(("https", _)) => Ok("engine"),
-        Some(("tcp", _)) if std::env::var_os("DOCKER_TLS_VERIFY").is_some() => Ok("engine"),
         Some(("tcp" | "http", host)) => {
             let address = host.trim_end_matches('/').to_socket_addrs()?.next();
             let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
@@ -96,7 +93,7 @@ fn probe(address: &str) -> io::Result<&'static str> {
             stream.set_write_timeout(Some(PATIENCE))?;
             ping(stream)
         }
-        _ => Err(io::Error::other("expected unix://, tcp://, http:// or https://")),
+        _ => Err(io::Error::other("expected unix://, tcp:// or http://")),
     }
 }
 

@@ -4,7 +4,8 @@
 //! WebSocket on 127.0.0.1) register with it, and shows what the agent tells: in a terminal a live screen, elsewhere
 //! plain lines. The engine is the machine's own, or, where none answers, the [simulated one](crate::engine).
 //!
-//! Everything shown comes out of the frames that the agent sent.
+//! Everything shown comes out of the frames that the agent sent; only while it is not let in, its own last warning is
+//! shown too.
 
 mod agent;
 mod arguments;
@@ -20,5 +21,6 @@ mod signals;
 mod state;
 mod table;
 mod units;
+mod warnings;
 
 pub use run::main;

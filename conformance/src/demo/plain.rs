@@ -48,7 +48,7 @@ impl<W: Write> Printer<W> {
         if state.trouble != self.trouble {
             self.trouble.clone_from(&state.trouble);
             if let Some(trouble) = &state.trouble {
-                self.line(elapsed, &format!("refused: {trouble}"))?;
+                self.line(elapsed, trouble)?;
             }
         }
         if !self.listed && state.list_count > 0 {
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_said_when_it_changes() {
-        let mut state = State { trouble: Some("no".to_owned()), ..State::default() };
+        let mut state = State { trouble: Some("refused: no".to_owned()), ..State::default() };
         let mut printer = Printer::new(Vec::new());
         assert_eq!(print(&state, &mut printer, 0), ["    0.0 s  refused: no"]);
         assert_eq!(print(&state, &mut printer, 1), [""; 0]);

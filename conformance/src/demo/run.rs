@@ -14,6 +14,7 @@ use super::live;
 use super::plain::Printer;
 use super::signals::Ending;
 use super::state::State;
+use super::warnings::Warnings;
 use crate::server::{DEFAULT_TOKEN, ScriptedServer, ServerOptions};
 
 /// How much of the agent's frames the server keeps, bytes: they are read ten times a second.
@@ -39,11 +40,15 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> io::Result<bool> {
     let ending = Ending::listen()?;
-    let mut session = Session::start(arguments, ending)?;
+    let warnings = Warnings::gather();
+    let mut session = Session::start(arguments, ending, warnings)?;
     let screen = !arguments.plain && io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb();
     let result = if screen { live::run(&mut session) } else { print(&mut session) };
     session.catch_up();
-    let failure = session.agent_failed().then(|| io::Error::other("the agent ended by itself"));
+    let failure = session.agent_failed().then(|| {
+        let reason = session.state.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        io::Error::other(format!("the agent ended by itself{reason}"))
+    });
     let (state, code) = session.finish();
     result?;
     writeln!(io::stdout(), "{}", state.summary())?;
@@ -80,6 +85,7 @@ pub(super) struct Session {
     server: ScriptedServer,
     agent: Agent,
     ending: Ending,
+    warnings: Warnings,
     started: Instant,
     ends: Option<Duration>,
     /// The number of the first frame that was not looked at yet.
@@ -89,7 +95,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn start(arguments: &Arguments, ending: Ending) -> io::Result<Self> {
+    fn start(arguments: &Arguments, ending: Ending, warnings: Warnings) -> io::Result<Self> {
         let engine = Engine::choose(arguments, |name| std::env::var(name).ok())?;
         let options = ServerOptions { keep_bytes: KEEP_BYTES, ..ServerOptions::default().polling() };
         let server = ScriptedServer::spawn(options)?;
@@ -102,6 +108,7 @@ impl Session {
             server,
             agent,
             ending,
+            warnings,
             started,
             ends: arguments.seconds,
             next: 0,
@@ -121,8 +128,11 @@ impl Session {
             let first = self.server.registrations().into_iter().next();
             self.state.registered_in = first.map(|it| it.at.saturating_duration_since(self.started));
         }
-        let refusal = self.server.refusals().pop().filter(|_| !self.state.connected);
-        self.state.trouble = refusal.map(|refusal| refusal.error);
+        self.state.trouble = None;
+        if !self.state.connected {
+            let refusal = self.server.refusals().pop().map(|refusal| format!("refused: {}", refusal.error));
+            self.state.trouble = refusal.or_else(|| self.warnings.newest());
+        }
     }
 
     /// Since the agent's start.

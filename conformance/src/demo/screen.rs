@@ -96,14 +96,14 @@ fn header(state: &State, view: &View, area: Rect, buffer: &mut Buffer) {
     let engine = Line::from(Span::styled(state.engine.as_str(), palette.figure()));
     let Some(host) = &state.host else {
         let waiting = match &state.trouble {
-            Some(trouble) => Span::styled(format!("refused: {trouble}"), palette.bad()),
+            Some(trouble) => Span::styled(trouble.clone(), palette.bad()),
             None => Span::styled("waiting for the agent", palette.notable()),
         };
         return split(Line::from(waiting), engine, lines[0], buffer);
     };
     let link = match (state.connected, &state.trouble) {
         (true, _) => Span::styled("● connected", palette.good()),
-        (false, Some(trouble)) => Span::styled(format!("○ refused: {trouble}"), palette.bad()),
+        (false, Some(trouble)) => Span::styled(format!("○ {trouble}"), palette.bad()),
         (false, None) => Span::styled("○ not connected", palette.notable()),
     };
     let name = Span::styled(host.name.clone(), palette.strong());

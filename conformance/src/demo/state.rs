@@ -34,7 +34,7 @@ pub(super) struct State {
     /// From the agent's start until the server let it in.
     pub(super) registered_in: Option<Duration>,
     pub(super) connected: bool,
-    /// What keeps the agent out, as the server sees it.
+    /// What keeps the agent out, if it is.
     pub(super) trouble: Option<String>,
 }
 
