@@ -23,6 +23,12 @@ pub(crate) struct Engine {
     pub(crate) made_id: Option<String>,
 }
 
+impl Engine {
+    pub(crate) fn is_podman(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.is_podman)
+    }
+}
+
 /// As the engine last told. Empty and zero mean "not known".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EngineFacts {
@@ -35,6 +41,8 @@ pub(crate) struct EngineFacts {
     pub(crate) started_at: String,
     pub(crate) total_memory: i64,
     pub(crate) cpus: i64,
+    /// Podman behind Docker's API: where it differs, the rooms that care ask [`Engine::is_podman`].
+    pub(crate) is_podman: bool,
 }
 
 /// Asks for the engine's versions and takes the newest that both sides know.
@@ -55,7 +63,8 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
     let info: views::Info = read_body(info.as_deref());
     let bridge: views::Network = read_body(bridge.as_deref());
     let api = settle(cx, &version)?;
-    let id = if version.is_podman() { podman_id(cx, &info.root_dir.0).await } else { info.id.0 };
+    let is_podman = version.is_podman();
+    let id = if is_podman { podman_id(cx, &info.root_dir.0).await } else { info.id.0 };
     if id.is_empty() {
         return Err(DockerError::Unreadable("it gives no ID in /info".to_owned()));
     }
@@ -69,6 +78,7 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
         started_at: bridge.created.0,
         total_memory: info.mem_total.0,
         cpus: info.cpus.0,
+        is_podman,
     };
     let mut engine = cx.shared.engine.borrow_mut();
     if engine.facts.as_ref() != Some(&facts) {

@@ -78,6 +78,12 @@ impl WallTime {
         Self(self.0.saturating_sub(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
     }
 
+    /// The same moment, later by `duration`.
+    #[must_use]
+    pub fn later_by(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
     fn timestamp(self) -> jiff::Timestamp {
         // Every i64 of nanoseconds lies within the years jiff knows.
         jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default()

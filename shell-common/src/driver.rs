@@ -14,8 +14,7 @@ use crate::disk::Disk;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
-use crate::engine::{Engine, EngineAddress};
-use crate::{Runtime, seed};
+use crate::{Engine, EngineAddress, Runtime, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -56,16 +55,6 @@ impl Core for Agent {
 
     fn poll_timeout(&self) -> Option<MonotonicTime> {
         self.poll_timeout()
-    }
-}
-
-impl<R: Runtime> DockerExecutor for Engine<R> {
-    fn execute(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest) {
-        self.execute(op, api, request);
-    }
-
-    fn cancel(&mut self, op: OpId) {
-        self.cancel(op);
     }
 }
 

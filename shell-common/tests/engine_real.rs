@@ -4,8 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use dockmon_core::docker::{DockerError, DockerRequest, EventKind};
-use dockmon_core::{ContainerId, DockerEvent};
+use dockmon_core::docker::{DockerError, DockerRequest, EventKind, RegistryAuth};
+use dockmon_core::{ContainerId, DockerEvent, Secret};
+use dockmon_shell::DockerExecutor as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::Client;
@@ -84,9 +85,12 @@ async fn refusals_carry_the_engines_words() {
             let shown = format!("{}: {request:?}", engine.name);
             let (code, message) = code(client.ask(request).await);
             assert_eq!(code, 404, "{shown}: {message}");
-            // Podman refuses statistics without a word.
-            let silent = engine.is_podman() && shown.contains("Stats");
-            let expected = if silent { "404 Not Found" } else { nobody.as_str() };
+            // Podman refuses statistics without a word, and networks without their name.
+            let expected = match () {
+                () if engine.is_podman() && shown.contains("Stats") => "404 Not Found",
+                () if engine.is_podman() && shown.contains("Network") => "network not found",
+                () => nobody.as_str(),
+            };
             assert!(message.contains(expected), "{shown}: {message}");
         }
         let own = Own::run(&mut client, &engine, "refused", &["sleep", "1000"]).await;
@@ -283,7 +287,9 @@ async fn a_pull_that_fails() {
         let mut client = engine.client();
         // Nothing listens there.
         let reference = "127.0.0.1:9/dmtest/x:1".to_owned();
-        let op = client.start(DockerRequest::ImagePull { reference, auth: None });
+        // With credentials, which the engines read before they connect.
+        let auth = Some(RegistryAuth { username: Secret::new("me"), password: Secret::new("p\u{e4}ss?>") });
+        let op = client.start(DockerRequest::ImagePull { reference, auth });
         let (events, end) = client.all(op).await;
         // Docker refuses the request, Podman tells in the stream.
         let told = format!("{events:?} {end:?}");

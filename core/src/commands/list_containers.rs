@@ -104,7 +104,13 @@ fn push_element(text: &mut String, listed: &Listed<'_>, details: &Details) {
         return;
     }
     push_with_restart_policy(text, body, listed, container);
-    let comma = if body.ends_with('{') { "" } else { "," };
+    let mut comma = if body.ends_with('{') { "" } else { "," };
+    // Podman's list has no HostConfig at all.
+    let policy = container.and_then(|container| container.restart_policy.as_deref());
+    if let (Some(policy), false) = (policy, raw.contains("\"HostConfig\"")) {
+        text.extend([comma, "\"HostConfig\":{\"RestartPolicy\":", policy, "}"]);
+        comma = ",";
+    }
     if listed.view.repo_digests.is_none() {
         let digests = details.digests(&listed.view.image_id.0).unwrap_or("[]");
         text.extend([comma, "\"RepoDigests\":", digests]);
@@ -201,6 +207,7 @@ mod tests {
         assert_eq!(value[0], json!({"RepoDigests": []}));
         assert_eq!(value[1]["HostConfig"]["RestartPolicy"]["Name"], "always");
         assert_eq!(value[2]["HostConfig"], Value::Null);
+        assert_eq!(rendered(r#"[{"Id":"a"}]"#, &details(&["a"]))[0]["HostConfig"]["RestartPolicy"]["Name"], "always");
         assert_eq!((&value[3], &value[4]), (&json!(7), &Value::Null));
         assert!(value[5].get("Env").is_none());
     }

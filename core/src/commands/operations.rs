@@ -8,6 +8,7 @@ use super::answer::{CommandError, Doing, Fields};
 use super::{create, logs, pull, read_payload, verify};
 use crate::docker::views::{ContainerDetails, read};
 use crate::docker::{DockerError, DockerRequest};
+use crate::events::RunState;
 use crate::ids::ContainerId;
 use crate::run::Cx;
 use crate::wire::json;
@@ -120,11 +121,13 @@ impl Operation {
             }
             Self::Stop(stop) => {
                 let timeout = stop.timeout();
+                unpause_for_podman(cx, &stop.container_id).await;
                 let request = DockerRequest::ContainerStop { id: stop.container_id, timeout };
                 change(cx, request, "stop container", "stopped").await
             }
             Self::Restart(stop) => {
                 let timeout = stop.timeout();
+                unpause_for_podman(cx, &stop.container_id).await;
                 let request = DockerRequest::ContainerRestart { id: stop.container_id, timeout };
                 change(cx, request, "restart container", "restarted").await
             }
@@ -173,6 +176,14 @@ async fn change(
 ) -> Result<Fields, CommandError> {
     cx.docker(request).await.doing(doing)?;
     Ok(status(done))
+}
+
+/// Docker stops a paused container, Podman refuses to. Whatever fails here, the stop itself will say.
+async fn unpause_for_podman(cx: &Cx, id: &ContainerId) {
+    let known = cx.shared.world.borrow().find(id.as_str()).map(|known| known.state);
+    if cx.shared.engine.borrow().is_podman() && known == Some(RunState::Paused) {
+        let _ = cx.docker(DockerRequest::ContainerUnpause { id: id.clone() }).await;
+    }
 }
 
 /// The engine's whole inspect.

@@ -25,6 +25,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
 /// After inspects showed something untold: how long the live stream gets to tell it after all.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How far in the future `until` lies for Podman.
+const PODMAN_UNTIL: Duration = Duration::from_millis(200);
 /// How many inspects are held in memory at a time.
 pub(crate) const INSPECTS_AT_ONCE: usize = 32;
 const KINDS: [EventKind; 2] = [EventKind::Container, EventKind::Image];
@@ -141,9 +143,12 @@ async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
 /// The events since the last one seen that the engine still has.
 async fn backlog(cx: &Cx) -> Result<Vec<Event>, DockerError> {
     let Some(since) = cx.shared.world.borrow().since() else { return Ok(Vec::new()) };
+    let now = cx.now().wall;
+    // Podman gives nothing at all for an `until` that has passed.
+    let until = if cx.shared.engine.borrow().is_podman() { now.later_by(PODMAN_UNTIL) } else { now };
     let request = DockerRequest::Events {
         since: Some(since.engine_seconds()),
-        until: Some(cx.now().wall.engine_seconds()),
+        until: Some(until.engine_seconds()),
         kinds: KINDS.to_vec(),
     };
     let stream = cx.stream(request, Some(OPEN_WITHIN));

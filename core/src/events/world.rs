@@ -118,6 +118,15 @@ impl World {
         serde_json::to_string(&cursor).unwrap_or_default()
     }
 
+    /// A container by its full or short id, or its name.
+    pub(crate) fn find(&self, reference: &str) -> Option<&Known> {
+        let by_id = self.containers.range(reference.to_owned()..).next();
+        by_id
+            .filter(|(id, _)| id.starts_with(reference) && reference.len() >= 12)
+            .map(|(_, known)| known)
+            .or_else(|| self.containers.values().find(|known| known.name == reference))
+    }
+
     /// Where to ask the engine to go on; `None` before the first event.
     pub(crate) fn since(&self) -> Option<WallTime> {
         self.last.map(|(nanos, _)| WallTime::from_nanos(nanos).earlier_by(OVERLAP))
@@ -265,6 +274,7 @@ mod tests {
         assert!(!world.take(&event("a", "start", 10)));
         assert!(world.take(&event("a", "die", 10)));
         assert_eq!(world.containers["a"].state, RunState::Stopped);
+        assert!(world.find("name-a").is_some() && world.find("a").is_none(), "too short for an id");
         assert_eq!(world.since().unwrap().as_nanos(), 9_000_000_000);
     }
 

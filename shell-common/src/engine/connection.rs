@@ -1,53 +1,26 @@
-//! One HTTP/1.1 connection to the engine, polled by the very task that uses it.
+//! A connection to the engine for requests with one answer each, polled by the very task that uses it.
 //!
 //! hyper splits a connection into a handle and a driver that somebody must poll. Here nobody else does: whoever waits
 //! for an answer polls the driver beside it. So an exchange costs no second task and no hop between tasks, an idle
 //! connection is nothing but its memory, and dropping the user's future closes the socket there and then.
 
 use std::future::{Future, poll_fn};
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use dockmon_core::docker::DockerError;
-use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
 use super::EngineAddress;
+use super::connect::connect;
 use crate::Runtime;
 
-/// How much of a unary answer is read at a time: lists can be a megabyte. Also the most an idle connection may keep.
-const UNARY_BUFFER: usize = 64 * 1024;
-/// How much of a stream of statistics is read at a time: there can be a thousand of them, and a sample is 1 to 3 KiB.
-/// Also the most that the head of such an answer may have (engines send about 250 bytes).
-const STATS_BUFFER: usize = 4 * 1024;
-/// The same for the few other streams.
-const STREAM_BUFFER: usize = 16 * 1024;
-/// How long one address of the engine may take to accept a TCP connection; more than the operating system's three
-/// first tries.
-const TCP_PATIENCE: Duration = Duration::from_secs(10);
-/// A unix socket whose queue is full refuses at once (`EAGAIN`), as when a thousand streams are opened together. So
-/// many more tries, so far apart, before it is told.
-const QUEUE_FULL_TRIES: u32 = 100;
-const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);
-
-/// What a connection is for, which decides its buffers.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
-    /// Requests with one answer each, one after the other.
-    Unary,
-    /// One stream of statistics.
-    Stats,
-    /// One other stream.
-    Stream,
-}
+/// How much of an answer is read at a time: lists can be a megabyte. Also the most an idle connection may keep.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// A connection that is open, as far as is known.
 pub(super) struct Connection<Io: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> {
@@ -69,24 +42,12 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
     ///
     /// # Errors
     /// [`DockerError::Unreachable`] with the address.
-    pub(super) async fn open<R: Runtime<Io = Io>>(
-        runtime: &R,
-        address: &EngineAddress,
-        purpose: Purpose,
-    ) -> Result<Self, DockerError> {
-        let unreachable = |reason: String| DockerError::Unreachable { address: address.to_string(), reason };
-        let io = match address {
-            EngineAddress::Unix(path) => connect_unix(runtime, path).await,
-            EngineAddress::Tcp { host, port } => connect_tcp(runtime, host, *port).await,
-        }
-        .map_err(|error| unreachable(error.to_string()))?;
+    pub(super) async fn open<R: Runtime<Io = Io>>(runtime: &R, address: &EngineAddress) -> Result<Self, DockerError> {
+        let io = connect(runtime, address).await?;
         let mut builder = http1::Builder::new();
-        match purpose {
-            Purpose::Unary => builder.max_buf_size(UNARY_BUFFER),
-            Purpose::Stats => builder.read_buf_exact_size(Some(STATS_BUFFER)),
-            Purpose::Stream => builder.max_buf_size(STREAM_BUFFER),
-        };
-        let (sender, driver) = builder.handshake(io).await.map_err(|error| unreachable(in_words(&error)))?;
+        builder.max_buf_size(READ_BUFFER);
+        // Nothing is sent or read yet.
+        let (sender, driver) = builder.handshake(io).await.map_err(|error| DockerError::Broken(in_words(&error)))?;
         Ok(Self { sender, driver: Some(driver) })
     }
 
@@ -153,34 +114,6 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
             self.driver = None;
         }
     }
-}
-
-async fn connect_unix<R: Runtime>(runtime: &R, path: &Path) -> io::Result<R::Io> {
-    let mut tries = 0;
-    loop {
-        match runtime.connect_unix(path).await {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < QUEUE_FULL_TRIES => {
-                tries += 1;
-                runtime.sleep(QUEUE_FULL_PAUSE).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-async fn connect_tcp<R: Runtime>(runtime: &R, host: &str, port: u16) -> io::Result<R::Io> {
-    let name = (host.to_owned(), port);
-    let addresses: Vec<SocketAddr> = runtime.blocking(move || name.to_socket_addrs().map(Iterator::collect)).await?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for address in addresses {
-        let connected = pin!(runtime.connect_tcp(address));
-        match select(connected, pin!(runtime.sleep(TCP_PATIENCE))).await {
-            Either::Left((Ok(io), _)) => return Ok(io),
-            Either::Left((Err(error), _)) => last = error,
-            Either::Right(((), _)) => last = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(last)
 }
 
 /// An error with what caused it, once each: hyper's own text says "connection error", its source says why.

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use dockmon_core::docker::DockerError;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 
-use super::connection::{Connection, Purpose};
+use super::connection::Connection;
 use super::pool::Pool;
 use super::refusal;
 use crate::Runtime;
@@ -27,12 +27,11 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The request for hyper, with `headers` beside those every request has.
-    pub(super) fn request(&self, headers: HeaderMap) -> Request<Full<Bytes>> {
+    /// The request for hyper.
+    fn request(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.target.clone());
-        *request.headers_mut() = headers;
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("docker"));
         if !self.body.is_empty() {
@@ -63,7 +62,7 @@ pub(super) struct Answer {
 /// [`DockerError::Unreachable`], [`DockerError::Broken`], [`DockerError::Status`] for 400 and above,
 /// [`DockerError::Unreadable`] above the limit and for statuses that no engine call gives.
 pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Result<Answer, DockerError> {
-    let mut request = call.request(HeaderMap::new());
+    let mut request = call.request();
     if let Some(mut connection) = pool.take() {
         match connection.send(request).await {
             Ok(head) => return receive(pool, connection, head).await,
@@ -72,13 +71,13 @@ pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Re
                 pool.clear();
                 request = match failed.unsent {
                     Some(request) => request,
-                    None if call.repeatable() => call.request(HeaderMap::new()),
+                    None if call.repeatable() => call.request(),
                     None => return Err(DockerError::Broken(failed.reason)),
                 };
             }
         }
     }
-    let mut connection = Connection::open(&pool.runtime, &pool.address, Purpose::Unary).await?;
+    let mut connection = Connection::open(&pool.runtime, &pool.address).await?;
     match connection.send(request).await {
         Ok(head) => receive(pool, connection, head).await,
         Err(failed) => Err(DockerError::Broken(failed.reason)),
@@ -121,18 +120,14 @@ fn too_large() -> DockerError {
 }
 
 /// A body as far as it was read.
-pub(super) struct ReadBody {
-    pub(super) bytes: Vec<u8>,
+struct ReadBody {
+    bytes: Vec<u8>,
     /// Whether that is all of it.
     whole: bool,
 }
 
 /// Reads a body up to `limit` bytes.
-pub(super) async fn read<Io>(
-    connection: &mut Connection<Io>,
-    body: &mut Incoming,
-    limit: usize,
-) -> Result<ReadBody, DockerError>
+async fn read<Io>(connection: &mut Connection<Io>, body: &mut Incoming, limit: usize) -> Result<ReadBody, DockerError>
 where
     Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {

@@ -1,12 +1,15 @@
 //! Carries out [`Action::Docker`](dockmon_core::Action::Docker): the Engine API over hyper, on any runtime.
 //!
 //! Three ways lead to the engine ([`route`]): answers that matter go on as raw JSON ([`raw`]); calls that are just done
-//! or refused are bollard's ([`typed`]); streams have a connection each ([`streams`]). The first two share connections
-//! ([`pool`], [`exchange`]).
+//! or refused are bollard's ([`typed`]); both share connections ([`pool`], [`exchange`]). Streams have one each, which
+//! must cost little ([`streams`], [`feed`]).
 
 mod address;
+mod body;
+mod connect;
 mod connection;
 mod exchange;
+mod feed;
 mod items;
 mod ops;
 mod pool;
@@ -29,7 +32,7 @@ use futures_util::future::Abortable;
 
 pub use address::{AddressError, EngineAddress};
 
-use crate::Runtime;
+use crate::{DockerExecutor, Runtime};
 use ops::{Ops, Output};
 use pool::Pool;
 use route::Route;
@@ -51,34 +54,6 @@ impl<R: Runtime> Engine<R> {
     /// For the engine at `address`, with results going to `inputs`. Nothing is connected yet.
     pub fn new(runtime: R, address: EngineAddress, inputs: UnboundedSender<Input>) -> Self {
         Self { pool: Arc::new(Pool::new(runtime, address)), docker: None, ops: Ops::default(), inputs }
-    }
-
-    /// Starts a request. `op` must be new; without `api` the path has no version in it.
-    pub fn execute(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest) {
-        // One kind of task for each way, so that a stream's does not reserve what bollard's futures need.
-        let pool = Arc::clone(&self.pool);
-        match route::route(api, request) {
-            Ok(Route::Raw(call)) => {
-                self.start(op, |output| async move { output.done(raw::run(&pool, call).await.map(Some)) });
-            }
-            Ok(Route::Stream(stream)) => self.start(op, |output| async move {
-                let result = streams::run(pool, stream, &output).await;
-                output.done(result.map(|()| None));
-            }),
-            Ok(Route::Typed(call)) => match self.docker(api) {
-                Ok(docker) => self.start(op, |output| async move {
-                    let result = pool.runtime.with_tokio_timers(typed::run(&docker, call)).await;
-                    output.done(result.map(|()| None));
-                }),
-                Err(error) => self.refuse(op, error),
-            },
-            Err(error) => self.refuse(op, error),
-        }
-    }
-
-    /// Ends a request, wherever it is, and closes its connection. Unknown and finished ones are passed over.
-    pub fn cancel(&mut self, op: OpId) {
-        self.ops.cancel(op);
     }
 
     /// How many requests run.
@@ -113,6 +88,36 @@ impl<R: Runtime> Engine<R> {
                 Ok(docker)
             }
         }
+    }
+}
+
+impl<R: Runtime> DockerExecutor for Engine<R> {
+    /// Starts a request. `op` must be new; without `api` the path has no version in it.
+    fn execute(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest) {
+        // One kind of task for each way, so that a stream's does not reserve what bollard's futures need.
+        let pool = Arc::clone(&self.pool);
+        match route::route(api, request) {
+            Ok(Route::Raw(call)) => {
+                self.start(op, |output| async move { output.done(raw::run(&pool, call).await.map(Some)) });
+            }
+            Ok(Route::Stream(stream)) => self.start(op, |output| async move {
+                let result = streams::run(pool, stream, &output).await;
+                output.done(result.map(|()| None));
+            }),
+            Ok(Route::Typed(call)) => match self.docker(api) {
+                Ok(docker) => self.start(op, |output| async move {
+                    let result = pool.runtime.with_tokio_timers(typed::run(&docker, call)).await;
+                    output.done(result.map(|()| None));
+                }),
+                Err(error) => self.refuse(op, error),
+            },
+            Err(error) => self.refuse(op, error),
+        }
+    }
+
+    /// Ends a request, wherever it is, and closes its connection. Unknown and finished ones are passed over.
+    fn cancel(&mut self, op: OpId) {
+        self.ops.cancel(op);
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) enum Route {
     /// One answer that says nothing but yes or no.
     Typed(Typed),
     /// Many results.
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 /// Finds the way of a request.
@@ -53,7 +53,7 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
         }
         // Not `one-shot`: without a sample before it an engine has nothing to compute from (PROTOCOL 6).
         Ask::ContainerStats { id } => {
-            stream(Method::GET, container(api, id.as_str())?.then("/stats").query("stream", "1"), Content::Stats)?
+            stream(Method::GET, container(api, id.as_str())?.then("/stats").query("stream", "1"), Content::Items)?
         }
         Ask::Events { since, until, kinds } => {
             stream(Method::GET, events(api, since.as_deref(), until.as_deref(), &kinds), Content::Events)?
@@ -69,7 +69,7 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
                 headers.insert(pull::AUTH_HEADER, pull::auth_header(&auth, name)?);
             }
             let call = Call { method: Method::POST, target: target.build()?, body: Bytes::new() };
-            Route::Stream(Stream { call, headers, content: Content::Progress })
+            Route::Stream(Box::new(Stream { call, headers, content: Content::Items }))
         }
         Ask::ImageRemove { name, force } => {
             let target = Target::new(api, "/images/").image(&name)?.query("force", flag(force));
@@ -136,7 +136,7 @@ fn raw(method: Method, target: Target, body: Bytes) -> Result<Route, DockerError
 
 fn stream(method: Method, target: Target, content: Content) -> Result<Route, DockerError> {
     let call = Call { method, target: target.build()?, body: Bytes::new() };
-    Ok(Route::Stream(Stream { call, headers: HeaderMap::new(), content }))
+    Ok(Route::Stream(Box::new(Stream { call, headers: HeaderMap::new(), content })))
 }
 
 const fn flag(value: bool) -> &'static str {
@@ -152,7 +152,8 @@ mod tests {
 
     fn line(request: DockerRequest) -> String {
         match route(API, request).unwrap() {
-            Route::Raw(call) | Route::Stream(Stream { call, .. }) => format!("{} {}", call.method, call.target),
+            Route::Raw(call) => format!("{} {}", call.method, call.target),
+            Route::Stream(stream) => format!("{} {}", stream.call.method, stream.call.target),
             Route::Typed(typed) => panic!("{typed:?}"),
         }
     }

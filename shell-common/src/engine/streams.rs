@@ -6,10 +6,10 @@ use std::time::Duration;
 use dockmon_core::docker::DockerError;
 use dockmon_core::{Blob, DockerEvent};
 use http::HeaderMap;
-use hyper::body::Incoming;
 
-use super::connection::{Connection, Purpose};
-use super::exchange::{Call, read};
+use super::connect::connect;
+use super::exchange::Call;
+use super::feed::Feed;
 use super::items::Items;
 use super::ops::Output;
 use super::pool::Pool;
@@ -25,12 +25,10 @@ const WAIT: Duration = Duration::from_millis(5);
 /// What a stream is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// JSON objects, few and large, on very many streams.
-    Stats,
+    /// JSON objects.
+    Items,
     /// JSON objects that must be taken off the socket at once.
     Events,
-    /// JSON objects of a pull.
-    Progress,
     /// Bytes that mean nothing here.
     Bytes,
 }
@@ -48,19 +46,25 @@ pub(super) struct Stream {
 /// # Errors
 /// [`DockerError::Unreachable`]; [`DockerError::Status`] where the engine refuses it; [`DockerError::Broken`] where it
 /// ends without its proper end; [`DockerError::Unreadable`] as [`Items::push`].
-pub(super) async fn run<R: Runtime>(pool: Arc<Pool<R>>, stream: Stream, output: &Output) -> Result<(), DockerError> {
-    let Stream { call, headers, content } = stream;
-    let purpose = if content == Content::Stats { Purpose::Stats } else { Purpose::Stream };
-    let mut connection = Connection::open(&pool.runtime, &pool.address, purpose).await?;
-    let mut body = open(&mut connection, call, headers).await?;
+pub(super) async fn run<R: Runtime>(
+    pool: Arc<Pool<R>>,
+    stream: Box<Stream>,
+    output: &Output,
+) -> Result<(), DockerError> {
+    let content = stream.content;
+    let mut feed = open(&pool, stream).await?;
     output.send(DockerEvent::Opened);
     let mut items = Items::default();
-    while let Some(piece) = connection.next_piece(&mut body).await {
-        let piece = piece?;
-        if content == Content::Bytes {
-            output.send(DockerEvent::Bytes(Blob(piece.into())));
-        } else {
-            items.push(&piece, |item| output.send(DockerEvent::Item(item)))?;
+    loop {
+        let more = feed.next(|piece| match content {
+            Content::Bytes => {
+                output.send(DockerEvent::Bytes(Blob(piece.to_vec())));
+                Ok(())
+            }
+            Content::Items | Content::Events => items.push(piece, |item| output.send(DockerEvent::Item(item))),
+        });
+        if !more.await? {
+            return items.finish();
         }
         if content != Content::Events {
             while output.waiting() > MOST_WAITING {
@@ -68,23 +72,27 @@ pub(super) async fn run<R: Runtime>(pool: Arc<Pool<R>>, stream: Stream, output: 
             }
         }
     }
-    items.finish()
 }
 
 /// Sends the request, and judges the head of its answer.
-async fn open<Io>(connection: &mut Connection<Io>, call: Call, headers: HeaderMap) -> Result<Incoming, DockerError>
-where
-    Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let answer = connection.send(call.request(headers)).await.map_err(|failed| DockerError::Broken(failed.reason))?;
-    let status = answer.status();
-    let mut body = answer.into_body();
-    if status.is_client_error() || status.is_server_error() {
-        let text = read(connection, &mut body, refusal::BODY_LIMIT).await.map(|body| body.bytes).unwrap_or_default();
-        return Err(refusal::refusal(status, &text));
+async fn open<R: Runtime>(pool: &Pool<R>, stream: Box<Stream>) -> Result<Feed<R::Io>, DockerError> {
+    let io = connect(&pool.runtime, &pool.address).await?;
+    let (status, mut feed) = Feed::open(io, &stream.call, &stream.headers).await?;
+    if status.is_success() {
+        return Ok(feed);
     }
-    if !status.is_success() {
+    if !(status.is_client_error() || status.is_server_error()) {
         return Err(refusal::unexpected(status));
     }
-    Ok(body)
+    // A refusal whose text is cut or broken is a refusal all the same.
+    let mut text = Vec::new();
+    let mut more = true;
+    while more && text.len() < refusal::BODY_LIMIT {
+        let next = feed.next(|piece| {
+            text.extend_from_slice(piece);
+            Ok(())
+        });
+        more = next.await.unwrap_or(false);
+    }
+    Err(refusal::refusal(status, &text))
 }

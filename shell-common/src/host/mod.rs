@@ -2,7 +2,13 @@
 use dockmon_core::{HostFacts, HostSample};
 pub(crate) struct Host;
 impl Host {
-    pub(crate) fn find() -> Self { Self }
-    pub(crate) fn facts(&self) -> HostFacts { HostFacts::default() }
-    pub(crate) fn sample(&mut self) -> HostSample { HostSample::default() }
+    pub(crate) fn find() -> Self {
+        Self
+    }
+    pub(crate) fn facts(&self) -> HostFacts {
+        HostFacts::default()
+    }
+    pub(crate) fn sample(&mut self) -> HostSample {
+        HostSample::default()
+    }
 }

@@ -1,6 +1,5 @@
 //! From an address to an open WebSocket.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,18 +56,26 @@ async fn attempt<R: Runtime>(
     bearer: Option<&Secret>,
 ) -> Result<R::WebSocket, ConnectError> {
     let server = &network.server;
+    // First, so that a file that cannot be read is told whether or not the server is there.
+    let tls = if server.secure { Some(tls_config(runtime, network, &server.host).await?) } else { None };
     let mut io = match &network.proxy {
         None => dial(runtime, network, &server.host, server.port).await?,
         Some(proxy) => {
-            let mut io = dial(runtime, network, &proxy.host, proxy.port).await?;
+            let mut io = dial(runtime, network, &proxy.host, proxy.port).await.map_err(|error| match error {
+                ConnectError::Tcp { address, reason } => {
+                    ConnectError::Tcp { address: format!("the proxy at {address}"), reason }
+                }
+                error => error,
+            })?;
             if proxy.secure {
-                io = start_tls(runtime, network, io, &proxy.host).await?;
+                let config = tls_config(runtime, network, &proxy.host).await?;
+                io = start_tls(runtime, network, io, config, &proxy.host).await?;
             }
             proxy.tunnel(runtime, io, server).await?
         }
     };
-    if server.secure {
-        io = start_tls(runtime, network, io, &server.host).await?;
+    if let Some(config) = tls {
+        io = start_tls(runtime, network, io, config, &server.host).await?;
     }
     let request = request(network, socket, bearer)?;
     let config = WebSocketConfig::default()
@@ -96,7 +103,6 @@ async fn dial<R: Runtime>(runtime: &R, network: &Network, host: &str, port: u16)
             Some(Err(error)) => error.to_string(),
             None => format!("no answer within {} s", limit.as_secs()),
         };
-        // The name helps to tell a proxy from the server.
         let address =
             if address.ip().to_string() == host { address.to_string() } else { format!("{host} ({address})") };
         last = ConnectError::Tcp { address, reason };
@@ -104,17 +110,21 @@ async fn dial<R: Runtime>(runtime: &R, network: &Network, host: &str, port: u16)
     Err(last)
 }
 
+async fn tls_config<R: Runtime>(runtime: &R, network: &Network, host: &str) -> Result<Arc<ClientConfig>, ConnectError> {
+    network.tls.config(runtime).await.map_err(|reason| ConnectError::Tls { host: host.to_owned(), reason })
+}
+
 async fn start_tls<R: Runtime>(
     runtime: &R,
     network: &Network,
     io: R::Io,
+    config: Arc<ClientConfig>,
     host: &str,
 ) -> Result<R::Io, ConnectError> {
     let failed = |reason: String| ConnectError::Tls { host: host.to_owned(), reason };
-    let config: Arc<ClientConfig> = network.tls.config(runtime).await.map_err(failed)?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| failed("a certificate cannot be made for such a name".to_owned()))?;
-    runtime.start_tls(io, config, name).await.map_err(|error: io::Error| {
+    runtime.start_tls(io, config, name).await.map_err(|error| {
         if tls::is_about_certificate(&error) {
             // Whoever puts it right may do so in the files it was read from.
             network.tls.forget();
@@ -123,11 +133,7 @@ async fn start_tls<R: Runtime>(
     })
 }
 
-fn request(
-    network: &Network,
-    socket: SocketKind,
-    bearer: Option<&Secret>,
-) -> Result<http::Request<()>, ConnectError> {
+fn request(network: &Network, socket: SocketKind, bearer: Option<&Secret>) -> Result<http::Request<()>, ConnectError> {
     let uri = network.server.uri(socket).clone();
     let mut request = uri.into_client_request().map_err(|error| ConnectError::Handshake(error.to_string()))?;
     let agent = concat!("dockmon-agent/", env!("CARGO_PKG_VERSION"));

@@ -147,8 +147,7 @@ mod tests {
 
     fn chosen(https: &str, http: &str, no: &str, url: &str) -> Option<String> {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
-        let settings =
-            ProxySettings { https: secret(https), http: secret(http), exceptions: Some(no.to_owned()) };
+        let settings = ProxySettings { https: secret(https), http: secret(http), exceptions: Some(no.to_owned()) };
         settings.for_server(&ServerAddress::parse(url).unwrap()).map(|proxy| proxy.to_string())
     }
 
@@ -159,7 +158,10 @@ mod tests {
         assert_eq!(ask("http://d.example").as_deref(), Some("http://plain:8080"));
         assert_eq!(chosen("", "http://plain", "", "wss://d.example"), None);
         assert_eq!(chosen("https://p", "", "", "wss://d.example").as_deref(), Some("https://p:443"));
-        assert_eq!(chosen("https://[fd00::1]:8443", "", "", "wss://d.example").as_deref(), Some("https://[fd00::1]:8443"));
+        assert_eq!(
+            chosen("https://[fd00::1]:8443", "", "", "wss://d.example").as_deref(),
+            Some("https://[fd00::1]:8443")
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dockmon_core::{Frame, Input, OpId, Secret, SocketKind};
 use futures_channel::mpsc::{UnboundedSender, unbounded};
 
-use super::socket::{self, Command};
 use super::Network;
+use super::socket::{self, Command};
 use crate::Runtime;
 use crate::settings::Settings;
 

@@ -72,11 +72,8 @@ impl Tls {
 
 fn build(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if settings.insecure {
-        Arc::new(AnyCertificate::new(&provider))
-    } else {
-        verifier(settings, &provider)?
-    };
+    let verifier: Arc<dyn ServerCertVerifier> =
+        if settings.insecure { Arc::new(AnyCertificate::new(&provider)) } else { verifier(settings, &provider)? };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -157,7 +154,10 @@ pub(super) fn reason(error: &io::Error) -> String {
     };
     let name = "make one whose subject alternative names include the one in DOCKMON_URL, or use a name it is for";
     let hint = match certificate {
-        CertificateError::UnknownIssuer => UNKNOWN_ISSUER,
+        // The others come of an authority that has the name of a known one: it was made anew, say.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => UNKNOWN_ISSUER,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => name,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "renew it, or correct this machine's clock"

@@ -15,8 +15,8 @@ pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
 use vars::Vars;
 
+use crate::EngineAddress;
 use crate::disk;
-use crate::engine::EngineAddress;
 use crate::net::{ProxySettings, TlsSettings};
 
 /// The longest `AGENT_NAME` and `PROTO_VERSION` that the server takes (PROTOCOL 2), in characters.

@@ -18,12 +18,11 @@ pub struct ServerAddress {
 
 impl ServerAddress {
     /// What `DOCKMON_URL` may be.
-    pub(super) const EXPECTED: &'static str =
-        "the server's address such as https://dockmon.example.com or ws://192.168.1.5:8080 (ws, wss, http or https), \
+    pub(super) const EXPECTED: &'static str = "the server's address such as https://dockmon.example.com or ws://192.168.1.5:8080 (ws, wss, http or https), \
          without user name, query or fragment";
 
     /// Reads `DOCKMON_URL`; a path before `/api` is kept, slashes at the end are not.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" | "http" => false,

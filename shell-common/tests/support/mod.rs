@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerError, DockerRequest};
 use dockmon_core::{DockerEvent, Input, OpId};
-use dockmon_shell::{Engine, EngineAddress, Runtime};
+use dockmon_shell::{DockerExecutor, Engine, EngineAddress, Runtime};
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::{Sink, Stream, StreamExt};
 use hyper_util::rt::TokioIo;

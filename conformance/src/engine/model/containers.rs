@@ -66,6 +66,8 @@ pub struct Container {
     pub(super) paused_at: Option<Nanos>,
     pub(super) paused_for: Nanos,
     pub(super) exit_code: i64,
+    /// Why it could not be started, if so.
+    pub(super) error: String,
     pub(super) pid: u64,
     pub(super) restarts: u64,
     pub(super) stopped_by_hand: bool,

@@ -76,6 +76,7 @@ impl Model {
             paused_at: None,
             paused_for: 0,
             exit_code: 0,
+            error: String::new(),
             pid: 0,
             restarts: 0,
             stopped_by_hand: false,
@@ -118,7 +119,8 @@ impl Model {
         let wanted = body["NetworkingConfig"]["EndpointsConfig"].as_object().unwrap_or(&empty);
         if wanted.len() > 1 && api < ApiVersion::new(1, 44) {
             let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
-            let text = format!("Container cannot be connected to network endpoints: {}", names.join(", "));
+            let doing = if self.modern() { "created with multiple" } else { "connected to" };
+            let text = format!("Container cannot be {doing} network endpoints: {}", names.join(", "));
             return Err(EngineError::new(400, text));
         }
         for (name, settings) in wanted {

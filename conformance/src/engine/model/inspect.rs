@@ -81,7 +81,7 @@ impl Model {
     fn state_json(&self, c: &Container) -> Value {
         let mut state = json!({
             "Status": c.status.as_str(), "Running": c.alive(), "Paused": c.status == Status::Paused,
-            "Restarting": false, "OOMKilled": false, "Dead": false, "Pid": c.pid, "ExitCode": c.exit_code, "Error": "",
+            "Restarting": false, "OOMKilled": false, "Dead": false, "Pid": c.pid, "ExitCode": c.exit_code, "Error": c.error,
             "StartedAt": rfc3339(c.started_at), "FinishedAt": rfc3339(c.finished_at),
         });
         match (&c.health, self.profile.flavour) {
@@ -141,8 +141,9 @@ impl Model {
         for (key, value) in c.config.as_object().into_iter().flatten().filter(|(_, v)| !v.is_null()) {
             shown.insert(key.clone(), value.clone());
         }
-        if shown["Hostname"] == "" && c.network_mode() != "host" {
-            shown.insert("Hostname".into(), Value::from(c.short_id()));
+        if shown["Hostname"] == "" {
+            let own = if c.network_mode() == "host" { &self.profile.name } else { c.short_id() };
+            shown.insert("Hostname".into(), Value::from(own));
         }
         if self.podman() {
             shown.entry("StopSignal").or_insert_with(|| Value::from("15"));

@@ -18,8 +18,11 @@ impl Model {
             Status::Created | Status::Exited => {}
         }
         let absent = self.containers[&id].endpoints.keys().find(|name| self.network_by_name(name).is_none());
-        if let Some(name) = absent {
-            return Err(EngineError::new(404, format!("network {name} not found")));
+        if let Some(text) = absent.map(|name| format!("network {name} not found")) {
+            let container = self.container_mut(&id)?;
+            container.exit_code = 128;
+            container.error.clone_from(&text);
+            return Err(EngineError::new(404, text));
         }
         self.container_mut(&id)?.restarts = 0;
         self.run(&id, now);

@@ -59,6 +59,8 @@ pub struct EngineProfile {
     pub memory: u64,
     /// Its processors, at least 1.
     pub cpus: u32,
+    /// Whether the kernel counts in cgroup v2, whose statistics have other fields.
+    pub cgroup_v2: bool,
     /// Where the engine keeps its data.
     pub root: String,
 }
@@ -76,6 +78,7 @@ impl EngineProfile {
             kernel: "6.12.48-amd64".to_owned(),
             memory: 16_777_216_000,
             cpus: 4,
+            cgroup_v2: api >= ApiVersion::new(1, 42),
             root: "/var/lib/docker".to_owned(),
         }
     }

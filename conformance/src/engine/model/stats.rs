@@ -53,7 +53,6 @@ impl Model {
             _ => self.profile.memory,
         };
         let rss = level(load.memory, active, seed).min(limit);
-        let usage = rss + load.cache;
         let then = previous.map_or_else(|| NEVER.to_owned(), rfc3339);
         let pids = load.pids;
         let mut text = String::with_capacity(2_600);
@@ -63,26 +62,12 @@ impl Model {
             r#"{{"read":"{}","preread":"{then}","pids_stats":{{"current":{pids}}},"blkio_stats":{{"#,
             rfc3339(now)
         );
-        let (read, write) = (travelled(load.read, active, seed ^ 3), travelled(load.write, active, seed ^ 4));
-        if read + write > 0 {
-            let _ = write!(
-                text,
-                r#""io_service_bytes_recursive":[{{"major":8,"minor":0,"op":"Read","value":{read}}},{{"major":8,"minor":0,"op":"Write","value":{write}}},{{"major":8,"minor":0,"op":"Sync","value":{write}}},{{"major":8,"minor":0,"op":"Async","value":{read}}},{{"major":8,"minor":0,"op":"Total","value":{}}}]"#,
-                read + write
-            );
-        } else {
-            text.push_str(r#""io_service_bytes_recursive":[]"#);
-        }
-        text.push_str(r#","io_serviced_recursive":[],"io_queue_recursive":[],"io_service_time_recursive":[],"io_wait_time_recursive":[],"io_merged_recursive":[],"io_time_recursive":[],"sectors_recursive":[]},"num_procs":0,"storage_stats":{},"cpu_stats":"#);
+        self.disks(&mut text, travelled(load.read, active, seed ^ 3), travelled(load.write, active, seed ^ 4));
+        text.push_str(r#"},"num_procs":0,"storage_stats":{},"cpu_stats":"#);
         self.cpu(&mut text, Some(self.counters(container, now)));
         text.push_str(r#","precpu_stats":"#);
         self.cpu(&mut text, previous.map(|at| self.counters(container, at)));
-        let _ = write!(
-            text,
-            r#","memory_stats":{{"usage":{usage},"max_usage":{},"stats":{{"active_anon":{rss},"active_file":0,"cache":{cache},"dirty":0,"hierarchical_memory_limit":{limit},"hierarchical_memsw_limit":{limit},"inactive_anon":0,"inactive_file":{cache},"mapped_file":0,"pgfault":1196,"pgmajfault":0,"pgpgin":859,"pgpgout":844,"rss":{rss},"rss_huge":0,"total_active_anon":{rss},"total_active_file":0,"total_cache":{cache},"total_dirty":0,"total_inactive_anon":0,"total_inactive_file":{cache},"total_mapped_file":0,"total_pgfault":1196,"total_pgmajfault":0,"total_pgpgin":859,"total_pgpgout":844,"total_rss":{rss},"total_rss_huge":0,"total_unevictable":0,"total_writeback":0,"unevictable":0,"writeback":0}},"limit":{limit}}}"#,
-            usage.max(load.memory.1 + load.cache),
-            cache = load.cache,
-        );
+        self.memory(&mut text, rss, load.cache, load.memory.1, limit);
         let id = if self.podman() { "Id" } else { "id" };
         let _ = write!(text, r#","name":"{name}","{id}":"{}""#, container.id);
         if container.has_own_network() {
@@ -100,6 +85,53 @@ impl Model {
         text
     }
 
+    /// Kernels with cgroup v2 count fewer things, and write their words small.
+    fn disks(&self, text: &mut String, read: u64, write: u64) {
+        let (words, others) =
+            if self.profile.cgroup_v2 { (["read", "write"], "null") } else { (["Read", "Write"], "[]") };
+        text.push_str(r#""io_service_bytes_recursive":["#);
+        if read + write > 0 {
+            let mut entry = |op: &str, value: u64, end: &str| {
+                let _ = write!(text, r#"{{"major":8,"minor":0,"op":"{op}","value":{value}}}{end}"#);
+            };
+            if self.profile.cgroup_v2 {
+                entry(words[0], read, ",");
+                entry(words[1], write, "");
+            } else {
+                entry(words[0], read, ",");
+                entry(words[1], write, ",");
+                entry("Sync", write, ",");
+                entry("Async", read, ",");
+                entry("Total", read + write, "");
+            }
+        }
+        text.push(']');
+        for name in ["io_serviced", "io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time", "sectors"] {
+            let _ = write!(text, r#","{name}_recursive":{others}"#);
+        }
+    }
+
+    /// The working set is `rss`; the page cache counts as inactive.
+    fn memory(&self, text: &mut String, rss: u64, cache: u64, most: u64, limit: u64) {
+        let usage = rss + cache;
+        let _ = write!(text, r#","memory_stats":{{"usage":{usage}"#);
+        if self.podman() {
+            // It leaves the rest out.
+        } else if self.profile.cgroup_v2 {
+            let _ = write!(
+                text,
+                r#","stats":{{"active_anon":{rss},"active_file":0,"anon":{rss},"anon_thp":0,"file":{cache},"file_dirty":0,"file_mapped":0,"file_writeback":0,"inactive_anon":0,"inactive_file":{cache},"kernel_stack":65536,"pgactivate":0,"pgdeactivate":0,"pgfault":1196,"pglazyfree":0,"pglazyfreed":0,"pgmajfault":0,"pgrefill":0,"pgscan":0,"pgsteal":0,"shmem":0,"slab":180224,"slab_reclaimable":90112,"slab_unreclaimable":90112,"sock":0,"thp_collapse_alloc":0,"thp_fault_alloc":0,"unevictable":0,"workingset_activate":0,"workingset_nodereclaim":0,"workingset_refault":0}}"#
+            );
+        } else {
+            let _ = write!(
+                text,
+                r#","max_usage":{},"stats":{{"active_anon":{rss},"active_file":0,"cache":{cache},"dirty":0,"hierarchical_memory_limit":{limit},"hierarchical_memsw_limit":{limit},"inactive_anon":0,"inactive_file":{cache},"mapped_file":0,"pgfault":1196,"pgmajfault":0,"pgpgin":859,"pgpgout":844,"rss":{rss},"rss_huge":0,"total_active_anon":{rss},"total_active_file":0,"total_cache":{cache},"total_dirty":0,"total_inactive_anon":0,"total_inactive_file":{cache},"total_mapped_file":0,"total_pgfault":1196,"total_pgmajfault":0,"total_pgpgin":859,"total_pgpgout":844,"total_rss":{rss},"total_rss_huge":0,"total_unevictable":0,"total_writeback":0,"unevictable":0,"writeback":0}}"#,
+                usage.max(most + cache),
+            );
+        }
+        let _ = write!(text, r#","limit":{limit}}}"#);
+    }
+
     fn cpu(&self, text: &mut String, counters: Option<Counters>) {
         const THROTTLING: &str = r#""throttling_data":{"periods":0,"throttled_periods":0,"throttled_time":0}}"#;
         let Some(Counters { cpu, system }) = counters else {
@@ -108,14 +140,18 @@ impl Model {
             return;
         };
         let cpus = u64::from(self.profile.cpus.max(1));
-        let _ = write!(text, r#"{{"cpu_usage":{{"total_usage":{cpu},"percpu_usage":["#);
-        for n in 0..cpus {
-            let share = if n == 0 { cpu - cpu / cpus * (cpus - 1) } else { cpu / cpus };
-            let _ = write!(text, "{}{share}", if n == 0 { "" } else { "," });
+        let _ = write!(text, r#"{{"cpu_usage":{{"total_usage":{cpu},"#);
+        if !self.profile.cgroup_v2 {
+            text.push_str(r#""percpu_usage":["#);
+            for n in 0..cpus {
+                let share = if n == 0 { cpu - cpu / cpus * (cpus - 1) } else { cpu / cpus };
+                let _ = write!(text, "{}{share}", if n == 0 { "" } else { "," });
+            }
+            text.push_str("],");
         }
         let _ = write!(
             text,
-            r#"],"usage_in_kernelmode":{},"usage_in_usermode":{}}},"system_cpu_usage":{system},"online_cpus":{cpus},{THROTTLING}"#,
+            r#""usage_in_kernelmode":{},"usage_in_usermode":{}}},"system_cpu_usage":{system},"online_cpus":{cpus},{THROTTLING}"#,
             cpu / 4,
             cpu - cpu / 4,
         );

@@ -80,7 +80,7 @@ impl Model {
         let count = |status: Status| self.containers.values().filter(|c| c.status == status).count();
         let p = &self.profile;
         let driver = if self.podman() { "overlay" } else { "overlay2" };
-        let cgroups = if self.modern() { "2" } else { "1" };
+        let cgroups = if p.cgroup_v2 { "2" } else { "1" };
         let mut info = json!({
             "ID": id, "Containers": self.containers.len(), "ContainersRunning": count(Status::Running),
             "ContainersPaused": count(Status::Paused),

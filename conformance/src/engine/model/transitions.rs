@@ -49,6 +49,7 @@ impl Model {
         container.paused_for = 0;
         container.paused_at = None;
         container.exit_code = 0;
+        container.error.clear();
         container.stopped_by_hand = false;
         container.pid = pid;
         if container.health.is_some() {

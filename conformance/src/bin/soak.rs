@@ -1,0 +1,141 @@
+//! Hours of load on one agent, and what they do to its memory: a simulated engine, a scripted server that cuts the
+//! link every minute, and commands all the time.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use dockmon_conformance::engine::{EngineOptions, SimulatedEngine};
+use dockmon_conformance::server::{DEFAULT_TOKEN, ScriptedServer, ServerOptions};
+use serde_json::{Value, json};
+
+/// Puts an agent under load and prints its memory every minute.
+#[derive(Parser)]
+struct Arguments {
+    /// The agent's binary.
+    #[arg(long, default_value = "target/release/dockmon-agent")]
+    shell: PathBuf,
+    /// How long.
+    #[arg(long, default_value_t = 120)]
+    minutes: u64,
+    /// The minute with which the end is compared.
+    #[arg(long, default_value_t = 10)]
+    baseline: u64,
+    /// Running containers, each with a sample a second.
+    #[arg(long, default_value_t = 100)]
+    containers: usize,
+    /// Commands a second.
+    #[arg(long, default_value_t = 10)]
+    commands: u32,
+    /// Seconds between two cuts of the link.
+    #[arg(long, default_value_t = 60)]
+    cut_every: u64,
+}
+
+/// The agent's process; ended with this.
+struct Agent(Child);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Agent {
+    fn start(shell: &Path, url: &str, engine: &SimulatedEngine, data: &Path) -> std::io::Result<Self> {
+        Command::new(shell)
+            .env_clear()
+            .env("DOCKMON_URL", url)
+            .env("REGISTRATION_TOKEN", DEFAULT_TOKEN)
+            .env("DATA_PATH", data)
+            .env("DOCKER_HOST", format!("unix://{}", engine.socket().display()))
+            .env("LOG_LEVEL", "error")
+            .stdin(Stdio::null())
+            .spawn()
+            .map(Self)
+    }
+
+    /// A figure of `/proc/PID/<file>`, KiB.
+    fn kib(&self, file: &str, name: &str) -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id())).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+    }
+
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.0.id())).map_or(0, Iterator::count)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let engine = SimulatedEngine::spawn(EngineOptions::docker26())?;
+    engine.lively(arguments.containers);
+    let server = ScriptedServer::spawn(ServerOptions { keep_bytes: 4 << 20, ..ServerOptions::default().polling() })?;
+    let data = tempfile::tempdir()?;
+    let agent = Agent::start(&arguments.shell, &server.url(), &engine, data.path())?;
+    let mut out = std::io::stdout();
+    let (begin, mut baseline, mut asked, mut failed) = (Instant::now(), None, 0_u64, 0_u64);
+    let mut next_cut = begin + Duration::from_secs(arguments.cut_every);
+    let mut next_minute = begin + Duration::from_secs(60);
+    let pause = Duration::from_secs(1) / arguments.commands.max(1);
+    for minute in 1..=arguments.minutes {
+        while Instant::now() < next_minute {
+            if Instant::now() >= next_cut {
+                server.cut();
+                next_cut += Duration::from_secs(arguments.cut_every);
+            }
+            // Not registered within that time shows as failed commands.
+            let _ = server.block_on(server.wait_registered(Duration::from_secs(30)));
+            let started = Instant::now();
+            asked += 1;
+            failed += u64::from(!ask(&server, &engine, asked));
+            std::thread::sleep(pause.saturating_sub(started.elapsed()));
+        }
+        next_minute += Duration::from_secs(60);
+        let pss = agent.kib("smaps_rollup", "Pss:").ok_or("the agent has ended")?;
+        let peak = agent.kib("status", "VmHWM:").unwrap_or(0);
+        if minute == arguments.baseline {
+            baseline = Some(pss);
+        }
+        writeln!(
+            out,
+            "minute {minute}: {pss} KiB (peak {peak}), {} descriptors, {} registrations, {asked} commands, {failed} \
+             failed, {} frames",
+            agent.descriptors(),
+            server.registrations().len(),
+            server.frame_count()
+        )?;
+        if let (Some(baseline), true) = (baseline, minute == arguments.minutes) {
+            let growth = (pss as f64 / baseline as f64 - 1.0) * 100.0;
+            writeln!(
+                out,
+                "{pss} KiB after {minute} minutes, {baseline} KiB after {}: {growth:+.1} %",
+                arguments.baseline
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// One command of a mix, and whether it was answered. Those that the cut of the link took are not.
+fn ask(server: &ScriptedServer, engine: &SimulatedEngine, number: u64) -> bool {
+    let ids: Vec<String> =
+        engine.with_model(|model, _| model.containers().map(|container| container.id().to_owned()).collect());
+    let id = ids.get(number as usize % ids.len().max(1)).map_or("none", String::as_str);
+    let question = match number % 10 {
+        0 => server.begin_command("list_images", json!({})),
+        1 => server.begin_command("list_networks", json!({})),
+        2 => server.begin_command("list_volumes", json!({})),
+        3 => server.begin_operation("get_logs", json!({"container_id": id, "tail": 1000})),
+        4 => server.begin_operation("restart", json!({"container_id": id})),
+        5 => server.begin_command("list_containers", Value::Null),
+        _ => server.begin_operation("inspect", json!({"container_id": id})),
+    };
+    let answer = question.and_then(|question| server.block_on(question.wait(Duration::from_secs(5))));
+    answer.is_ok()
+}

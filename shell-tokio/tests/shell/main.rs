@@ -1,0 +1,6 @@
+//! What `dockmon-shell` does with the world, on the tokio runtime: against servers, proxies and files of this machine.
+
+mod proxy;
+mod sockets;
+mod support;
+mod tls;
