@@ -27,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) requests: Vec<(String, Option<ApiVersion>)>,
     /// Requests by this name are not answered.
     pub(crate) silent: Option<&'static str>,
+    /// What unary requests are answered with instead of the truth, from the end.
+    pub(crate) instead: Vec<Value>,
     streams: BTreeMap<OpId, DockerRequest>,
     out: VecDeque<Input>,
     /// Answers that wait for [`Engine::answer_held`].
@@ -151,6 +153,14 @@ impl Engine {
         if let Some(api) = api.filter(|api| *api < oldest) {
             let message = format!("client version {api} is too old. Minimum supported API version is {oldest}, …");
             self.done(op, Err(DockerError::Status { code: 400, message }));
+            return;
+        }
+        let stream = matches!(
+            request,
+            DockerRequest::Events { .. } | DockerRequest::ContainerStats { .. } | DockerRequest::ContainerLogs { .. }
+        );
+        if let (false, Some(body)) = (stream, self.instead.pop()) {
+            self.done(op, Ok(Some(raw(&body))));
             return;
         }
         let body = match &request {

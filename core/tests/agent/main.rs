@@ -5,5 +5,7 @@ mod commands;
 mod engine;
 mod events;
 mod link;
+mod odd_input;
+mod replay;
 mod stats;
 mod world;

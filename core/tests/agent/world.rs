@@ -34,6 +34,9 @@ pub(crate) struct World {
     pub(crate) exit: Option<u8>,
     /// Every action, in order, as its name.
     pub(crate) log: Vec<String>,
+    /// Every input with its time, and every action, as JSON.
+    pub(crate) recorded_inputs: Vec<String>,
+    pub(crate) recorded_actions: Vec<String>,
     pub(crate) rules: Rules,
     inputs: VecDeque<Input>,
 }
@@ -91,6 +94,8 @@ impl World {
             closes: Vec::new(),
             exit: None,
             log: Vec::new(),
+            recorded_inputs: Vec::new(),
+            recorded_actions: Vec::new(),
             rules: Rules {
                 server_up: true,
                 pong: true,
@@ -146,9 +151,9 @@ impl World {
         loop {
             let now = self.clock();
             if let Some(input) = self.inputs.pop_front() {
-                self.agent.handle_input(now, input);
+                self.hand(now, input);
             } else if self.agent.poll_timeout().is_some_and(|at| at <= now.mono) {
-                self.agent.handle_input(now, Input::Timeout);
+                self.hand(now, Input::Timeout);
             } else if let Some(input) = self.engine.poll(now.wall.as_nanos()) {
                 self.inputs.push_back(input);
             } else {
@@ -158,6 +163,11 @@ impl World {
                 self.act(action);
             }
         }
+    }
+
+    fn hand(&mut self, now: Now, input: Input) {
+        self.recorded_inputs.push(serde_json::to_string(&(now, &input)).expect("an input is JSON"));
+        self.agent.handle_input(now, input);
     }
 
     /// Lets this much time pass, one thing after the other.
@@ -177,6 +187,7 @@ impl World {
     }
 
     fn act(&mut self, action: Action) {
+        self.recorded_actions.push(serde_json::to_string(&action).expect("an action is JSON"));
         let name = format!("{action:?}");
         self.log.push(name.split([' ', '{']).next().unwrap_or_default().to_owned());
         match action {
