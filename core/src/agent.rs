@@ -135,7 +135,7 @@ impl Agent {
         self.turn();
     }
 
-    /// What to do next; to be asked until `None` after every input.
+    /// What to do next, in order; to be asked until `None` after every input, or after a few that came together.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.shared.ops.borrow_mut().actions.pop_front()
     }

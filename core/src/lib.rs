@@ -1,4 +1,42 @@
-//! The DockMon agent without IO.
+//! The DockMon agent without IO: the protocol and every decision.
+//!
+//! ```text
+//!        frames, results, events, samples            sockets, engine requests, files
+//!                     Input │                               ▲ Action
+//!                           ▼                               │
+//!    ┌──────────────────────────────────────────────────────────────────────────┐
+//!    │ agent      routes each input to its room                                 │
+//!    │ link       connect, register, keep alive, come back      wire   the JSON │
+//!    │ outbox     what the server is owed                       docker requests │
+//!    │ commands   one task for each, one answer for each        details   cache │
+//!    │ events     follow, reconstruct, remember                 stats  host_stats│
+//!    │ run        tasks, operations, the queues to the engine                   │
+//!    └──────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! It is fully deterministic: the same configuration, seed and inputs give the same actions. It is *not* a client: it
+//! opens no socket or file, asks no clock, starts no thread, and depends on nothing that does; a shell does all that.
+//! Workflows of many steps are `async` functions, polled by an executor of its own; what is frequent is a plain state
+//! machine.
+//!
+//! ```
+//! use dockmon_core::{Action, Agent, Config, Input, Now, Saved};
+//!
+//! fn drive(config: Config, saved: Saved, seed: u64, wait: fn(Option<u64>) -> (Now, Input)) -> u8 {
+//!     let mut agent = Agent::new(config, saved, seed);
+//!     loop {
+//!         // Wait for the next thing that happens, at most until then: that would be `Input::Timeout`.
+//!         let (now, input) = wait(agent.poll_timeout().map(|at| at.as_nanos()));
+//!         agent.handle_input(now, input);
+//!         while let Some(action) = agent.poll_action() {
+//!             match action {
+//!                 Action::Exit { code } => return code,
+//!                 _ => { /* carry it out; what comes of it is an input with the same `op` */ }
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

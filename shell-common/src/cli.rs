@@ -23,7 +23,7 @@ struct Arguments {}
 pub fn main(run: impl FnOnce(Settings) -> u8) -> ExitCode {
     let Arguments {} = Arguments::parse();
     memory::tune();
-    match Settings::from_vars(|name| std::env::var(name).ok()) {
+    match Settings::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned())) {
         Ok(settings) => {
             logging::start(&settings);
             ExitCode::from(run(settings))

@@ -76,6 +76,13 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     core: impl FnOnce(Config, Saved, u64) -> C,
     engine: impl FnOnce(R, EngineAddress, UnboundedSender<Input>) -> E,
 ) -> u8 {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server = %settings.server,
+        engine = %settings.engine,
+        data = %settings.data_path.display(),
+        "the agent starts"
+    );
     for error in &settings.unreadable {
         tracing::warn!("{error}: going on without it; set its owner and mode right, or remove it");
     }
@@ -150,6 +157,8 @@ async fn turn<R: Runtime, E: DockerExecutor>(
     // for nothing once. Re-setting a timer at every frame would cost more.
     let mut timer = pin!(None);
     let mut rings = None;
+    // Whether there was something to do without waiting for it.
+    let mut at_once = false;
     loop {
         while let Some(action) = core.poll_action() {
             if let Some(code) = world.execute(action) {
@@ -170,6 +179,11 @@ async fn turn<R: Runtime, E: DockerExecutor>(
                 rings = Some(now.mono + delay);
             }
         }
+        if at_once {
+            // Actions that are done at once can give inputs without end: sockets and timers must have their turn.
+            others_turn().await;
+        }
+        at_once = true;
         let wake = poll_fn(|cx| {
             if !stopping && stop.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Wake::Stop);
@@ -178,10 +192,13 @@ async fn turn<R: Runtime, E: DockerExecutor>(
             if let Poll::Ready(Some(input)) = received.poll_next_unpin(cx) {
                 return Poll::Ready(Wake::Input(input));
             }
-            match timer.as_mut().as_pin_mut() {
-                Some(timer) => timer.poll(cx).map(|()| Wake::Timer),
-                None => Poll::Pending,
+            if let Some(timer) = timer.as_mut().as_pin_mut() {
+                if timer.poll(cx).is_ready() {
+                    return Poll::Ready(Wake::Timer);
+                }
             }
+            at_once = false;
+            Poll::Pending
         })
         .await;
         match wake {
@@ -200,6 +217,19 @@ async fn turn<R: Runtime, E: DockerExecutor>(
             }
         }
     }
+}
+
+/// Lets the runtime look after everything else once.
+async fn others_turn() {
+    let mut over = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut over, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Hands over what else has come, for one turn.

@@ -1,6 +1,8 @@
 //! The link to the server (PROTOCOL 1, 2): connect, register, keep alive, come back.
 
 mod hints;
+mod identity;
+mod receipts;
 mod register;
 mod socket;
 mod stats_link;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use self::identity::Identity;
+use self::receipts::Receipts;
 pub(crate) use self::socket::Socket;
 use self::socket::{DEAD_AFTER, Pulse};
 pub(crate) use self::stats_link::StatsLink;
@@ -26,10 +30,6 @@ use crate::wire::{Inbound, MAX_FRAME_BYTES};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long an open connection waits for the engine's facts before it is given up: the server allows 30 s.
 const ENGINE_WITHIN: Duration = Duration::from_secs(20);
-/// Being superseded twice within so long means that somebody else uses this identity.
-const CONTENDED_WITHIN: Duration = Duration::from_secs(60);
-/// How soon after an owed frame left its receipt is asked for. Long enough to ask once for many.
-const RECEIPT_AFTER: Duration = Duration::from_millis(100);
 /// Frames that may come while the token is being written.
 const MAX_HELD: usize = 256;
 /// How long a closing handshake may take, with some time beyond the shell's own limit of 2 s.
@@ -72,14 +72,10 @@ enum State {
 pub(crate) struct Link {
     state: State,
     backoff: Backoff,
-    token: Option<Secret>,
-    /// The token could not be written: tried again, and said again, at every registration.
-    token_unsaved: bool,
-    /// When, and after which wait, the server last closed this link for a newer one of the same identity.
-    superseded: Option<MonotonicTime>,
+    identity: Identity,
+    /// How long it waited before this attempt.
     waited: Duration,
-    receipt_due: Option<MonotonicTime>,
-    receipt_asked: u64,
+    receipts: Receipts,
 }
 
 impl Link {
@@ -88,18 +84,15 @@ impl Link {
         Self {
             state: State::Waiting { until: now },
             backoff: Backoff::new(config.reconnect_initial, config.reconnect_max),
-            token: permanent_token,
-            token_unsaved: false,
-            superseded: None,
+            identity: Identity::new(permanent_token),
             waited: Duration::ZERO,
-            receipt_due: None,
-            receipt_asked: 0,
+            receipts: Receipts::default(),
         }
     }
 
     /// The permanent token, once it is known.
     pub(crate) const fn token(&self) -> Option<&Secret> {
-        self.token.as_ref()
+        self.identity.token.as_ref()
     }
 
     pub(crate) const fn is_live(&self) -> bool {
@@ -141,7 +134,7 @@ impl Link {
             SocketEvent::Ping => {}
             SocketEvent::Pong { number } => {
                 shared.outbox.borrow_mut().received(number);
-                self.want_receipt(shared);
+                self.receipts.frames_left(now, &shared.outbox.borrow());
             }
             SocketEvent::Sent { bytes } => {
                 if let Some(socket) = self.socket() {
@@ -171,7 +164,7 @@ impl Link {
         let Some(facts) = &engine.facts else { return };
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::AwaitingEngine(mut socket, _) => {
-                let frame = register::frame(&shared.config, facts, self.token.as_ref());
+                let frame = register::frame(&shared.config, facts, self.identity.token.as_ref());
                 socket.send(&mut shared.ops.borrow_mut(), frame);
                 State::Registering(socket, shared.now.get().mono + ANSWER_WITHIN)
             }
@@ -197,11 +190,9 @@ impl Link {
             Ok(Inbound::AuthSuccess { agent_id, host_id, permanent_token }) => {
                 info!(agent_id, host_id, "registered");
                 self.backoff.succeeded();
-                let fresh = permanent_token.filter(|token| self.token_unsaved || self.token.as_ref() != Some(token));
                 let State::Registering(socket, _) = std::mem::replace(&mut self.state, State::Closed) else { return };
-                match fresh {
+                match self.identity.confirm(permanent_token) {
                     Some(token) => {
-                        self.token = Some(token.clone());
                         let mut ops = shared.ops.borrow_mut();
                         let write = ops.id();
                         let request = DiskRequest::Write { file: DataFile::PermanentToken, contents: token };
@@ -212,7 +203,7 @@ impl Link {
                 }
             }
             Ok(Inbound::AuthError { error }) => {
-                let hint = hints::for_auth_error(&error, self.token.is_some());
+                let hint = hints::for_auth_error(&error, self.identity.token.is_some());
                 error!(%error, "the server refused the registration: {hint}");
                 self.drop_link(shared, out);
             }
@@ -226,7 +217,7 @@ impl Link {
         let State::Saving { socket, held, .. } = std::mem::replace(&mut self.state, State::Closed) else {
             return;
         };
-        self.token_unsaved = result.is_err();
+        self.identity.unsaved = result.is_err();
         if let Err(error) = result {
             error!(
                 %error,
@@ -240,7 +231,7 @@ impl Link {
 
     fn go_live(&mut self, shared: &Shared, socket: Socket, held: VecDeque<Text>, out: &mut Vec<LinkEvent>) {
         self.state = State::Live(socket);
-        self.receipt_due = None;
+        self.receipts.start_again();
         out.push(LinkEvent::Up);
         out.extend(held.into_iter().map(LinkEvent::Frame));
         self.pump(shared);
@@ -255,15 +246,7 @@ impl Link {
                 socket.send(&mut ops, frame);
             }
         }
-        drop((ops, outbox));
-        self.want_receipt(shared);
-    }
-
-    fn want_receipt(&mut self, shared: &Shared) {
-        let wanted = shared.outbox.borrow().receipt_wanted();
-        if self.is_live() && self.receipt_due.is_none() && wanted.is_some_and(|number| number > self.receipt_asked) {
-            self.receipt_due = Some(shared.now.get().mono + RECEIPT_AFTER);
-        }
+        self.receipts.frames_left(shared.now.get().mono, &outbox);
     }
 
     /// Sends a frame that is owed to nobody, if there is credit for it and nothing owed waits. False: not now.
@@ -302,8 +285,7 @@ impl Link {
     /// The server prefers a newer connection of this identity. Once: like any loss. Again: somebody else has it.
     fn superseded(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
         let now = shared.now.get().mono;
-        let again = self.superseded.is_some_and(|before| now.since(before) < CONTENDED_WITHIN + self.waited);
-        self.superseded = Some(now);
+        let again = self.identity.superseded(now, self.waited);
         self.lost(shared, out);
         if again {
             error!(
@@ -331,8 +313,6 @@ impl Link {
             out.push(LinkEvent::Down);
         }
         shared.outbox.borrow_mut().link_lost();
-        self.receipt_due = None;
-        self.receipt_asked = 0;
         let delay = self.backoff.failed(&mut shared.chance.borrow_mut());
         self.wait(shared, delay);
     }
@@ -366,10 +346,8 @@ impl Link {
                 if socket.keep_alive(now, &mut shared.ops.borrow_mut(), number) == Pulse::Dead {
                     warn!("nothing was heard from the server for {} s: the link is dead", DEAD_AFTER.as_secs());
                     self.drop_link(shared, out);
-                } else if self.receipt_due.is_some_and(|due| now >= due) {
+                } else if self.receipts.ask_now(now, number) {
                     socket.ping(&mut shared.ops.borrow_mut(), number);
-                    self.receipt_asked = number;
-                    self.receipt_due = None;
                 }
             }
             _ => {}
@@ -387,7 +365,7 @@ impl Link {
         if shared.config.insecure_skip_verify {
             warn!("INSECURE_SKIP_VERIFY is set: the server's certificate is not verified");
         }
-        if self.token_unsaved {
+        if self.identity.unsaved {
             error!("the permanent token is still not on disk: mount a writable volume at {}", shared.config.data_path);
         }
         let now = shared.now.get().mono;
@@ -421,7 +399,7 @@ impl Link {
                 Some(*deadline)
             }
             State::Live(socket) | State::Saving { socket, .. } => {
-                self.receipt_due.into_iter().chain([socket.next_timeout()]).min()
+                self.receipts.next_timeout().into_iter().chain([socket.next_timeout()]).min()
             }
             State::Connecting(_) | State::Closed => None,
         }

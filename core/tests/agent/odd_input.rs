@@ -125,8 +125,8 @@ proptest! {
         }
         // The longest wait is verify_running's, an hour.
         world.run_for(Duration::from_secs(4000));
-        for index in 0..requests.len() {
-            prop_assert_eq!(world.answers(&format!("request {index}")).len(), 1, "{:?}", requests[index]);
+        for (index, request) in requests.iter().enumerate() {
+            prop_assert_eq!(world.answers(&format!("request {index}")).len(), 1, "{:?}", request);
         }
         prop_assert_eq!(world.agent.load().operations, 1, "the event stream is all that is left");
     }

@@ -35,9 +35,13 @@ struct Network {
 
 impl Network {
     fn new(settings: &Settings) -> Arc<Self> {
+        let proxy = settings.proxy.for_server(&settings.server);
+        if let Some(proxy) = &proxy {
+            tracing::info!("the server is reached through the proxy {proxy}");
+        }
         Arc::new(Self {
             server: settings.server.clone(),
-            proxy: settings.proxy.for_server(&settings.server),
+            proxy,
             tls: Tls::new(settings.tls.clone()),
             resolver: Resolver::default(),
         })

@@ -28,9 +28,9 @@ pub(crate) struct ProxySettings {
 impl ProxySettings {
     /// Whether `value` names a proxy that CONNECT can be spoken with.
     pub(crate) fn is_proxy(value: &str) -> bool {
-        // Without a scheme a name and a port, as elsewhere; without a port, too.
-        let uri = intercept(&Matcher::builder().all(value).build(), false);
-        uri.is_some_and(|found| matches!(found.uri().scheme_str(), Some("http" | "https")))
+        // It may lack the scheme, and the port, as elsewhere.
+        let any = Uri::from_static("http://server.invalid/");
+        Matcher::builder().all(value).build().intercept(&any).is_some_and(|found| Proxy::new(&found).is_some())
     }
 
     /// The proxy to take to the server. None for a server on this very machine, as every Go program has it: a proxy's
@@ -50,11 +50,6 @@ impl ProxySettings {
         let target = Uri::builder().scheme(scheme).authority(authority(server)).path_and_query("/").build().ok()?;
         Proxy::new(&matcher.intercept(&target)?)
     }
-}
-
-fn intercept(matcher: &Matcher, secure: bool) -> Option<Intercept> {
-    let any = if secure { "https://server.invalid/" } else { "http://server.invalid/" };
-    matcher.intercept(&Uri::from_static(any))
 }
 
 /// `host:port` of the server, as CONNECT names it.
@@ -77,8 +72,13 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
+    /// `None` for one of another kind (SOCKS).
     fn new(found: &Intercept) -> Option<Self> {
-        let secure = found.uri().scheme() == Some(&Scheme::HTTPS);
+        let secure = match found.uri().scheme_str()? {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
         let host = found.uri().host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = found.uri().port_u16().unwrap_or(if secure { 443 } else { 80 });
         Some(Self { secure, host, port, credentials: found.basic_auth().cloned() })
@@ -143,6 +143,8 @@ impl fmt::Display for Proxy {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn chosen(https: &str, http: &str, no: &str, url: &str) -> Option<String> {
@@ -179,6 +181,20 @@ mod tests {
             ("", "wss://d.example", false),
         ] {
             assert_eq!(chosen("http://p:1", "", no, url).is_none(), direct, "{no} {url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_proxy_or_none(text in "(https?://)?\\PC*") {
+            let taken = chosen(&text, "", "", "wss://d.example").is_some();
+            prop_assert_eq!(taken, ProxySettings::is_proxy(&text));
+        }
+
+        #[test]
+        fn credentials_are_never_shown(user in "[a-z]{1,8}", password in "[A-Z0-9]{8,20}") {
+            let shown = chosen(&format!("http://{user}:{password}@p:3128"), "", "", "wss://d.example");
+            prop_assert_eq!(shown.as_deref(), Some("http://p:3128"));
         }
     }
 

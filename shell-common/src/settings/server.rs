@@ -1,5 +1,7 @@
 //! Where the DockMon server is (PROTOCOL 1).
 
+use std::fmt;
+
 use dockmon_core::SocketKind;
 use http::Uri;
 
@@ -55,8 +57,17 @@ impl ServerAddress {
     }
 }
 
+/// The address of the main socket.
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.main.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn both(text: &str) -> (String, String) {
@@ -83,6 +94,23 @@ mod tests {
         assert_eq!(parts("https://d.example"), (true, "d.example".to_owned(), 443));
         assert_eq!(parts("http://d"), (false, "d".to_owned(), 80));
         assert_eq!(parts("wss://[fd00::5]:8443/x"), (true, "fd00::5".to_owned(), 8443));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_address_or_none(text in "(https?://)?\\PC*") {
+            if let Some(server) = ServerAddress::parse(&text) {
+                prop_assert!(!server.host.is_empty() && server.port > 0);
+                prop_assert!(server.uri(SocketKind::Main).path().ends_with("/api/agent/ws"));
+            }
+        }
+
+        #[test]
+        fn what_was_given_is_kept(host in "[a-z][a-z0-9.-]{0,20}", port in 1u16.., path in "(/[a-z]{1,5}){0,3}") {
+            let server = ServerAddress::parse(&format!("wss://{host}:{port}{path}/")).unwrap();
+            prop_assert_eq!((&server.host, server.port), (&host, port));
+            prop_assert_eq!(server.to_string(), format!("wss://{host}:{port}{path}/api/agent/ws"));
+        }
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::support::{Client, block_on, settings};
 const NAME: &str = "dockmon.test";
 
 /// Opens a tunnel to `server`, whatever it is asked for, and gives the head of the request.
-fn proxy(server: SocketAddr) -> Server<String> {
+fn proxy(server: SocketAddr, answer: &'static str) -> Server<String> {
     Server::tcp(move |mut stream| {
         let head = head(&mut stream);
-        stream.write_all(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n").unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
         carry(stream, server);
         head
     })
@@ -65,7 +65,7 @@ fn tls_echo_server(authority: &Authority) -> Server {
 #[test]
 fn plain() {
     let server = echo_server();
-    let proxy = proxy(server.address);
+    let proxy = proxy(server.address, "HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n");
     let address = format!("http://me:p%40ss@{}", proxy.address);
     let head = block_on(async {
         let settings = settings(&format!("http://{NAME}:8080"), &[("HTTP_PROXY", &address)]);
@@ -84,7 +84,7 @@ fn tls_through_a_plain_proxy() {
     let authority = Authority::new();
     let file = authority.file();
     let server = tls_echo_server(&authority);
-    let proxy = proxy(server.address);
+    let proxy = proxy(server.address, "HTTP/1.0 200 OK\r\n\r\n");
     let head = block_on(async {
         let vars = [("https_proxy", &*proxy.address.to_string()), ("SSL_CERT_FILE", file.to_str().unwrap())];
         echoes(&mut Client::connect(&settings(&format!("https://{NAME}"), &vars))).await;

@@ -1,0 +1,144 @@
+//! Whether the agent itself runs in a container, and in which (PROTOCOL 9, own container id).
+
+/// The id of the container that a process with these two files of `/proc/self` runs in: from its control group
+/// (`/docker/<id>`, `docker-<id>.scope`, `libpod-<id>.scope`), else from the files the engine mounts over some in
+/// `/etc` (`/containers/<id>/…`), where the control group is hidden by a namespace.
+pub(super) fn own_id<'a>(cgroup: &'a str, mountinfo: &'a str) -> Option<&'a str> {
+    cgroup.lines().find_map(of_cgroup).or_else(|| mountinfo.lines().find_map(of_mount))
+}
+
+/// Whether something is mounted at `path`, which has no slash at its beginning.
+pub(super) fn is_mounted(mountinfo: &str, path: &str) -> bool {
+    mountinfo.lines().filter_map(root_and_point).any(|(_, point)| point.strip_prefix('/') == Some(path))
+}
+
+/// `12:memory:/docker/<id>`. The last of several: a container within a container.
+fn of_cgroup(line: &str) -> Option<&str> {
+    let path = line.splitn(3, ':').nth(2)?;
+    let components: Vec<&str> = path.split('/').collect();
+    components.iter().enumerate().rev().find_map(|(index, component)| {
+        let scope = component.strip_suffix(".scope");
+        let engines = scope.and_then(|scope| scope.strip_prefix("docker-").or_else(|| scope.strip_prefix("libpod-")));
+        let plain = || (index > 0 && components[index - 1] == "docker").then_some(*component);
+        engines.or_else(plain).filter(|id| is_id(id))
+    })
+}
+
+/// A file of the container's own that the engine keeps beside its configuration. A host shows mounts *at*
+/// `/var/lib/docker/containers/<id>/…`, too: what counts is where this one comes from.
+fn of_mount(line: &str) -> Option<&str> {
+    let (root, point) = root_and_point(line)?;
+    if !matches!(point, "/etc/hostname" | "/etc/hosts" | "/etc/resolv.conf") {
+        return None;
+    }
+    let mut components = root.split('/');
+    // Docker's folder is called `containers`, Podman's `overlay-containers` or `vfs-containers`.
+    while let Some(component) = components.next() {
+        if component.ends_with("containers") {
+            let id = components.clone().next().filter(|id| is_id(id));
+            if id.is_some() {
+                return id;
+            }
+        }
+    }
+    None
+}
+
+/// The fourth and fifth of a line's fields: what of the file system is mounted, and where.
+fn root_and_point(line: &str) -> Option<(&str, &str)> {
+    let mut fields = line.split(' ').skip(3);
+    Some((fields.next()?, fields.next()?))
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+
+    #[test]
+    fn by_control_group() {
+        for line in [
+            format!("12:memory:/docker/{ID}"),
+            format!("0::/system.slice/docker-{ID}.scope"),
+            format!("0::/machine.slice/libpod-{ID}.scope/container"),
+            format!("1:name=systemd:/docker/{OTHER}/docker/{ID}"),
+            format!("0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"),
+            format!("13:pids:/\n12:cpu,cpuacct:/docker/{ID}\n0::/"),
+        ] {
+            assert_eq!(own_id(&line, ""), Some(ID), "{line}");
+        }
+    }
+
+    #[test]
+    fn not_by_other_control_groups() {
+        for line in [
+            "",
+            "0::/",
+            "0::/system.slice/docker.service",
+            "0::/docker/buildkit",
+            &format!("0::/docker-{}.scope", &ID[..12]),
+            &format!("0::/{ID}"),
+            "nonsense",
+        ] {
+            assert_eq!(own_id(line, ""), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn by_mounts() {
+        for line in [
+            format!(
+                "612 600 8:1 /var/lib/docker/containers/{ID}/hostname /etc/hostname rw,relatime - ext4 /dev/sda1 rw"
+            ),
+            format!("612 600 8:17 /containers/{ID}/resolv.conf /etc/resolv.conf rw - ext4 /dev/sdb1 rw"),
+            format!(
+                "7 6 0:25 /containers/storage/overlay-containers/{ID}/userdata/hosts /etc/hosts rw - tmpfs tmpfs rw"
+            ),
+        ] {
+            assert_eq!(own_id("0::/", &line), Some(ID), "{line}");
+        }
+    }
+
+    #[test]
+    fn not_by_a_hosts_mounts() {
+        for line in [
+            format!("99 25 0:50 / /var/lib/docker/containers/{ID}/mounts/shm rw - tmpfs shm rw"),
+            format!("99 25 8:1 /var/lib/docker/containers/{ID}/hostname /mnt/x rw - ext4 /dev/sda1 rw"),
+            "25 1 8:1 / / rw - ext4 /dev/sda1 rw".to_owned(),
+            "25 1 8:1 /srv/containers/web/hosts /etc/hosts rw - ext4 /dev/sda1 rw".to_owned(),
+            "short".to_owned(),
+        ] {
+            assert_eq!(own_id("0::/user.slice", &line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_an_id_or_none(cgroup in "([0-9]:[a-z]*:)?\\PC*", mountinfo in "(\\PC| |\n)*") {
+            prop_assert!(own_id(&cgroup, &mountinfo).is_none_or(is_id));
+        }
+
+        #[test]
+        fn an_id_is_found_behind_any_path(id in "[0-9a-f]{64}", path in "(/[a-z.]{1,9}){0,4}") {
+            let cgroup = format!("0::{path}/docker-{id}.scope");
+            prop_assert_eq!(own_id(&cgroup, ""), Some(id.as_str()));
+            let mount = format!("1 2 8:1 {path}/containers/{id}/hosts /etc/hosts rw - ext4 /dev/sda1 rw");
+            prop_assert_eq!(own_id("0::/", &mount), Some(id.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_is_mounted() {
+        let mountinfo = "9 8 8:1 /etc/machine-id /etc/machine-id ro - ext4 /dev/sda1 rw";
+        assert!(is_mounted(mountinfo, "etc/machine-id"));
+        assert!(!is_mounted(mountinfo, "etc/hostname"));
+    }
+}
