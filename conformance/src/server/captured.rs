@@ -28,7 +28,7 @@ fn every_captured_frame_is_what_it_is_called() {
             "stats" => FrameKind::Stats,
             "event" => FrameKind::Event(frame["command"].as_str().unwrap().to_owned()),
             "answer" => {
-                let id = frame.get("correlation_id").unwrap_or(&frame["id"]);
+                let id = frame.get("correlation_id").unwrap_or_else(|| &frame["id"]);
                 FrameKind::Answer(id.as_str().unwrap().to_owned())
             }
             other => panic!("{other}"),
