@@ -277,7 +277,7 @@ impl Agent {
             }
             Phase::Saving(task) if !self.tasks.is_alive(task) => {
                 self.stats.stop(&self.shared);
-                self.stats_link.stop(&self.shared);
+                self.stats_link.close(&self.shared);
                 self.phase = Phase::Closing;
                 let mut out = Vec::new();
                 self.link.close(&self.shared, &mut out);

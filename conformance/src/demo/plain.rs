@@ -127,8 +127,8 @@ mod tests {
             [
                 "    1.0 s  registered in 45 ms: harbour · Debian GNU/Linux 12 · 6.1.0 · engine 26.1.5 · 8 CPUs · 23.5 GiB",
                 "    1.0 s  containers: 2",
-                "    1.0 s    box-0                     running     registry.example.com/shop/box:1",
-                "    1.0 s    box-1                     running     registry.example.com/shop/box:1",
+                "    1.0 s    box-0                     running     shop/box:1",
+                "    1.0 s    box-1                     running     shop/box:1",
             ]
         );
         feed_event(&mut state, 1, "die", json!({"exitCode": "3"}));

@@ -234,7 +234,7 @@ pub(super) mod tests {
         let entry = |number: usize| {
             let ended = number % 3 == 2;
             json!({
-                "Id": id(number), "Names": [format!("/box-{number}")], "Image": "registry.example.com/shop/box:1",
+                "Id": id(number), "Names": [format!("/box-{number}")], "Image": "shop/box:1",
                 "State": if ended { "exited" } else { "running" },
                 "Status": if ended { "Exited (1) 2 minutes ago" } else { "Up 5 minutes" },
             })
