@@ -87,6 +87,7 @@ impl Agent {
             engine: RefCell::new(Engine { facts: None, made_id: saved.engine_id }),
             details: RefCell::default(),
             world: RefCell::new(World::default()),
+            suspects: RefCell::default(),
             outbox: RefCell::default(),
         });
         Self {

@@ -296,14 +296,3 @@ async fn a_pull_that_fails() {
         assert!(told.contains("refused"), "{}: {told}", engine.name);
     }
 }
-
-#[tokio::test]
-async fn prunes_without_harm() {
-    // The filter that Docker 20.10 refuses, on it only: no test may prune what is not its own.
-    for engine in engines().await.iter().filter(|engine| engine.name == "Docker 20.10") {
-        let mut client = Real::client(engine);
-        let (code, message) = code(client.ask(DockerRequest::VolumePrune { all_filter: true }).await);
-        assert_eq!(code, 400, "{message}");
-        assert!(message.contains("all"), "{message}");
-    }
-}
