@@ -10,7 +10,7 @@ use dockmon_shell::DockerExecutor as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::Client;
-use support::engines::{Own, Real, engines, unique};
+use support::engines::{Own, engines, unique};
 
 fn raw(value: &Value) -> Box<RawValue> {
     RawValue::from_string(value.to_string()).unwrap()
