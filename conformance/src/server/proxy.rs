@@ -20,6 +20,9 @@ const HEAD_LIMIT: usize = 16 * 1024;
 pub struct ProxyOptions {
     /// User and password that it wants (basic authentication); none: everybody may.
     pub credentials: Option<(String, String)>,
+    /// Names that only the proxy can resolve: a host name of CONNECT, and where its tunnels go instead, whatever port
+    /// was asked for. An agent takes no proxy to an address of its own machine.
+    pub routes: Vec<(String, SocketAddr)>,
 }
 
 /// What passed so far.
@@ -48,6 +51,7 @@ struct Shared {
     /// The value of `Proxy-Authorization` that is wanted.
     authorization: Option<String>,
     credentials: Option<(String, String)>,
+    routes: Vec<(String, SocketAddr)>,
     state: Mutex<(Option<u16>, ProxyCounters)>,
 }
 
@@ -65,7 +69,7 @@ impl ConnectProxy {
         let encode =
             |(user, password): &(String, String)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let authorization = credentials.as_ref().map(encode);
-        let shared = Arc::new(Shared { authorization, credentials, state: Mutex::default() });
+        let shared = Arc::new(Shared { authorization, credentials, routes: options.routes, state: Mutex::default() });
         service.handle().spawn(accept(Arc::clone(&shared), listener));
         Ok(Self { shared, address, _service: service })
     }
@@ -152,7 +156,12 @@ async fn tunnel(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
         Ok(target) => target,
         Err(status) => return refuse(client, status).await,
     };
-    let Ok(mut server) = TcpStream::connect(&target).await else {
+    let host = target.rsplit_once(':').map_or(target.as_str(), |(host, _)| host);
+    let connected = match shared.routes.iter().find(|(name, _)| name == host) {
+        Some((_, address)) => TcpStream::connect(address).await,
+        None => TcpStream::connect(&target).await,
+    };
+    let Ok(mut server) = connected else {
         shared.change(|_, counters| counters.unreachable += 1);
         return refuse(client, 502).await;
     };

@@ -41,7 +41,7 @@ async fn a_tunnel_carries_a_websocket() {
 async fn it_wants_credentials_refuses_and_counts() {
     let server = server().await;
     let credentials = Some(("user".to_owned(), "p@ss".to_owned()));
-    let proxy = ConnectProxy::spawn(ProxyOptions { credentials }).unwrap();
+    let proxy = ConnectProxy::spawn(ProxyOptions { credentials, ..ProxyOptions::default() }).unwrap();
     assert!(proxy.url_with_credentials().starts_with("http://user:p%40ss@127.0.0.1:"));
     let good = format!("proxy-authorization: Basic {}\r\n", STANDARD.encode("user:p@ss"));
     assert_eq!(ask(&proxy, &connect(&server, "")).await.0, 407);

@@ -187,8 +187,9 @@ impl Link {
 
     fn registration_answer(&mut self, shared: &Shared, text: &Text, out: &mut Vec<LinkEvent>) {
         match Inbound::parse(&text.0) {
-            Ok(Inbound::AuthSuccess { agent_id, host_id, permanent_token }) => {
-                info!(agent_id, host_id, "registered");
+            Ok(Inbound::AuthSuccess { agent_id: _, host_id, permanent_token }) => {
+                // Not the agent's id: the server's permanent token is that very text, and no secret stands in a log.
+                info!(host_id, "registered");
                 self.backoff.succeeded();
                 let State::Registering(socket, _) = std::mem::replace(&mut self.state, State::Closed) else { return };
                 match self.identity.confirm(permanent_token) {

@@ -1,0 +1,309 @@
+//! The agent as a process of its own, with an environment of nothing but what a scenario gives it.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dockmon_conformance::server::DEFAULT_TOKEN;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything that must come may take, so that a loaded machine fails no test.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// So many of the last log lines are shown when a test fails.
+const SHOWN: usize = 60;
+
+/// How an agent is to be started.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    data: PathBuf,
+    vars: Vec<(String, OsString)>,
+    secrets: Vec<String>,
+    user: Option<u32>,
+}
+
+impl Setup {
+    /// An agent that registers with the server's default token, and comes back quickly.
+    pub(crate) fn new(url: &str, engine: &Path, data: &Path) -> Self {
+        let setup = Self { data: data.to_owned(), vars: Vec::new(), secrets: Vec::new(), user: None };
+        setup
+            .var("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .var("DOCKMON_URL", url)
+            .token(DEFAULT_TOKEN)
+            .var("DATA_PATH", data)
+            .var("DOCKER_HOST", format!("unix://{}", engine.display()))
+            .var("LOG_LEVEL", "debug")
+            .var("RECONNECT_INITIAL", "100ms")
+            .var("RECONNECT_MAX", "1s")
+    }
+
+    /// The same with this variable, which replaces one of the same name.
+    pub(crate) fn var(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.vars.retain(|(known, _)| known != name);
+        self.vars.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same without this variable.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.vars.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// The same with another registration token.
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.secret(token).var("REGISTRATION_TOKEN", token)
+    }
+
+    /// The same with its files elsewhere.
+    pub(crate) fn data(mut self, data: &Path) -> Self {
+        data.clone_into(&mut self.data);
+        self.var("DATA_PATH", data)
+    }
+
+    /// The same as another user, without groups of its own. Only root can do that.
+    pub(crate) fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// The same with a text that must not stand in the log.
+    pub(crate) fn secret(mut self, text: &str) -> Self {
+        self.secrets.push(text.to_owned());
+        self
+    }
+
+    pub(crate) fn start(&self) -> Agent {
+        let mut command = Command::new(binary());
+        command.env_clear().envs(self.vars.iter().cloned());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Log::default());
+        let stderr = child.stderr.take().expect("it is piped");
+        let writer = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                writer.add(String::from_utf8_lossy(&line).into_owned());
+            }
+        });
+        Agent { setup: self.clone(), child, log, reader: Some(reader), checked: false }
+    }
+
+    /// Runs an agent that ends by itself; its exit status, what it said on standard output, and on standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (ExitStatus, String, String) {
+        let mut command = Command::new(binary());
+        let output = command.env_clear().envs(self.vars.iter().cloned()).args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status, text(&output.stdout), text(&output.stderr))
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Log {
+    fn add(&self, line: String) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.more.notify_all();
+    }
+}
+
+/// A running agent; killed when dropped. At its end no secret may stand in its log.
+pub(crate) struct Agent {
+    setup: Setup,
+    child: Child,
+    log: Arc<Log>,
+    reader: Option<JoinHandle<()>>,
+    checked: bool,
+}
+
+impl Agent {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The folder it keeps its files in.
+    pub(crate) fn data(&self) -> &Path {
+        &self.setup.data
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A mark for [`Agent::wait_log_since`].
+    pub(crate) fn log_mark(&self) -> usize {
+        self.log().len()
+    }
+
+    /// Waits for a log line with all of these words.
+    #[track_caller]
+    pub(crate) fn wait_log(&self, words: &[&str]) -> String {
+        self.wait_log_since(0, words)
+    }
+
+    /// The same among the lines from this mark on.
+    #[track_caller]
+    pub(crate) fn wait_log_since(&self, mark: usize, words: &[&str]) -> String {
+        let until = Instant::now() + DEADLINE;
+        let mut lines = self.log.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let found = lines.iter().skip(mark).find(|line| words.iter().all(|word| line.contains(word)));
+            if let Some(line) = found {
+                return line.clone();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no log line with {words:?}");
+            lines = self.log.more.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// How many log lines have all of these words.
+    pub(crate) fn count_log(&self, words: &[&str]) -> usize {
+        self.log().iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    }
+
+    /// Waits until the events are followed: the cursor is on disk from then on.
+    #[track_caller]
+    pub(crate) fn wait_followed(&self) {
+        let cursor = self.data().join("cursor.json");
+        eventually("the cursor on disk", || cursor.exists().then_some(()));
+    }
+
+    /// Waits until the cursor on disk knows of this container's start. It is written when all that was told has its
+    /// receipt: from then on a cut repeats none of it.
+    #[track_caller]
+    pub(crate) fn wait_start_saved(&self, id: &str) {
+        eventually("the start in the cursor on disk", || {
+            let text = std::fs::read_to_string(self.data().join("cursor.json")).ok()?;
+            let cursor: serde_json::Value = serde_json::from_str(&text).ok()?;
+            cursor["containers"][id]["started"].as_i64().filter(|&started| started > 0)
+        });
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Ends it as a service manager does, and starts it again with the same data.
+    #[track_caller]
+    pub(crate) fn restart(self) -> Self {
+        self.replaced(|| {})
+    }
+
+    /// The same with something done in between.
+    #[track_caller]
+    pub(crate) fn replaced(self, meanwhile: impl FnOnce()) -> Self {
+        let setup = self.setup.clone();
+        assert_eq!(self.terminate().code(), Some(0));
+        meanwhile();
+        setup.start()
+    }
+
+    /// SIGTERM, and its exit status.
+    #[track_caller]
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait_exit()
+    }
+
+    /// SIGKILL, and the same agent again.
+    pub(crate) fn crash(mut self) -> Self {
+        let setup = self.setup.clone();
+        self.end();
+        setup.start()
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
+        eventually("the agent's end", || self.child.try_wait().unwrap())
+    }
+
+    /// A text that must not stand in the log, known only by now.
+    pub(crate) fn add_secret(&mut self, text: &str) {
+        self.setup.secrets.push(text.to_owned());
+    }
+
+    fn end(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+
+    /// No secret stands in the log, neither as given nor as it came from the server.
+    fn check_secrets(&mut self) {
+        self.checked = true;
+        let token = std::fs::read_to_string(self.data().join("permanent_token")).unwrap_or_default();
+        let secrets = self.setup.secrets.iter().map(String::as_str).chain([token.trim()]);
+        let secrets: Vec<&str> = secrets.filter(|secret| !secret.is_empty()).collect();
+        for line in self.log() {
+            assert!(!secrets.iter().any(|secret| line.contains(secret)), "a secret in the log: {line}");
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            let log = self.log();
+            eprintln!("--- the agent's log, its end:");
+            log.iter().skip(log.len().saturating_sub(SHOWN)).for_each(|line| eprintln!("{line}"));
+        } else if !self.checked {
+            self.check_secrets();
+        }
+    }
+}
+
+/// Waits for something that nobody tells of.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what}: did not come within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The agent's binary: `DOCKMON_TEST_AGENT`, else the one beside this test's folder, which `cargo test --workspace`
+/// has built, else built once.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        if let Some(path) = std::env::var_os("DOCKMON_TEST_AGENT") {
+            return PathBuf::from(path);
+        }
+        // target/PROFILE/deps/scenarios-HASH
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).expect("a test lies two folders deep");
+        let agent = profile.join("dockmon-agent");
+        if !agent.exists() {
+            let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            build.args(["build", "-p", "dockmon-agent", "--target-dir"]).arg(profile.parent().unwrap_or(profile));
+            if profile.ends_with("release") {
+                build.arg("--release");
+            }
+            build.current_dir(env!("CARGO_MANIFEST_DIR"));
+            assert!(build.status().unwrap().success(), "the agent cannot be built");
+        }
+        agent
+    })
+}

@@ -1,0 +1,9 @@
+//! What the scenarios share.
+
+pub(crate) mod agent;
+pub(crate) mod engines;
+pub(crate) mod flaky;
+pub(crate) mod http;
+pub(crate) mod objects;
+pub(crate) mod stage;
+pub(crate) mod told;
