@@ -87,6 +87,7 @@ impl Agent {
             engine: RefCell::new(Engine { facts: None, made_id: saved.engine_id }),
             details: RefCell::default(),
             world: RefCell::new(World::default()),
+            suspects: RefCell::default(),
             outbox: RefCell::default(),
         });
         Self {
@@ -277,7 +278,7 @@ impl Agent {
             }
             Phase::Saving(task) if !self.tasks.is_alive(task) => {
                 self.stats.stop(&self.shared);
-                self.stats_link.stop(&self.shared);
+                self.stats_link.close(&self.shared);
                 self.phase = Phase::Closing;
                 let mut out = Vec::new();
                 self.link.close(&self.shared, &mut out);

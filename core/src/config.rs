@@ -47,6 +47,8 @@ pub struct HostFacts {
     pub arch: String,
     /// The host's IPv4 addresses that others can reach it by, in the order of its interfaces (PROTOCOL 2).
     pub ips: Vec<String>,
+    /// Whether `ips` were found from inside a container: then the engine's own bridges are among them.
+    pub ips_hold_bridges: bool,
     /// Whether the host's counters can be read (PROTOCOL 6: native, or `/host/proc` mounted).
     pub has_counters: bool,
 }

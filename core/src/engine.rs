@@ -1,6 +1,9 @@
 //! What is known of the engine: its API version, negotiated (PROTOCOL 11), and what a registration tells of it
 //! (PROTOCOL 2).
 
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
 use serde_json::value::RawValue;
 use tracing::info;
 use uuid::Uuid;
@@ -43,6 +46,8 @@ pub(crate) struct EngineFacts {
     pub(crate) cpus: i64,
     /// Podman behind Docker's API: where it differs, the rooms that care ask [`Engine::is_podman`].
     pub(crate) is_podman: bool,
+    /// The host's addresses, without those of the engine's own networks.
+    pub(crate) host_ips: Vec<String>,
 }
 
 /// Asks for the engine's versions and takes the newest that both sides know.
@@ -62,6 +67,7 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
     let version: views::Version = read_body(version.as_deref());
     let info: views::Info = read_body(info.as_deref());
     let bridge: views::Network = read_body(bridge.as_deref());
+    let host_ips = host_ips(cx).await;
     let api = settle(cx, &version)?;
     let is_podman = version.is_podman();
     let id = if is_podman { podman_id(cx, &info.root_dir.0).await } else { info.id.0 };
@@ -79,6 +85,7 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
         total_memory: info.mem_total.0,
         cpus: info.cpus.0,
         is_podman,
+        host_ips,
     };
     let mut engine = cx.shared.engine.borrow_mut();
     if engine.facts.as_ref() != Some(&facts) {
@@ -110,6 +117,50 @@ fn choose(newest: &str, oldest: &str) -> Result<ApiVersion, DockerError> {
             ApiVersion::NEWEST,
         ))
     })
+}
+
+/// The host's addresses. Seen from inside a container they hold the engine's bridges, which lead nowhere from outside.
+async fn host_ips(cx: &Cx) -> Vec<String> {
+    let host = &cx.shared.config.host;
+    if !host.ips_hold_bridges || host.ips.is_empty() {
+        return host.ips.clone();
+    }
+    let networks = cx.ask(DockerRequest::NetworkList).await.ok().flatten();
+    let subnets: Vec<Subnet> = networks
+        .as_deref()
+        .map(views::elements)
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|network| read::<views::Network>(network).ipam.0.config.unwrap_or_default())
+        .filter_map(|config| config.subnet?.parse().ok())
+        .collect();
+    let outside = |ip: &&String| ip.parse().is_ok_and(|ip| !subnets.iter().any(|subnet| subnet.holds(ip)));
+    host.ips.iter().filter(outside).cloned().collect()
+}
+
+/// An IPv4 network such as `172.17.0.0/16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Subnet {
+    network: u32,
+    mask: u32,
+}
+
+impl Subnet {
+    fn holds(self, ip: Ipv4Addr) -> bool {
+        u32::from(ip) & self.mask == self.network
+    }
+}
+
+impl FromStr for Subnet {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (network, bits) = text.split_once('/').ok_or(())?;
+        let network: Ipv4Addr = network.parse().map_err(|_| ())?;
+        let bits: u32 = bits.parse().map_err(|_| ())?;
+        let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits).ok_or(())?).unwrap_or(0);
+        Ok(Self { network: u32::from(network) & mask, mask })
+    }
 }
 
 /// An engine id that stays the same on Podman, whose `/info` gives a new one at every call: made from the machine and
@@ -151,6 +202,17 @@ fn read_body<'a, T: serde::Deserialize<'a> + Default>(body: Option<&'a RawValue>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subnets() {
+        let holds = |subnet: &str, ip: &str| subnet.parse::<Subnet>().unwrap().holds(ip.parse().unwrap());
+        assert!(holds("172.17.0.0/16", "172.17.255.1") && !holds("172.17.0.0/16", "172.18.0.1"));
+        assert!(holds("10.0.0.9/32", "10.0.0.9") && !holds("10.0.0.9/32", "10.0.0.8"));
+        assert!(holds("0.0.0.0/0", "8.8.8.8"));
+        for odd in ["", "10.0.0.0", "10.0.0.0/33", "fd00::/64", "10.0.0.0/x"] {
+            assert_eq!(odd.parse::<Subnet>(), Err(()), "{odd}");
+        }
+    }
 
     #[test]
     fn both_ranges_are_named_where_they_do_not_meet() {

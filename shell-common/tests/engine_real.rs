@@ -10,7 +10,7 @@ use dockmon_shell::DockerExecutor as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::Client;
-use support::engines::{Own, Real, engines, unique};
+use support::engines::{Own, engines, unique};
 
 fn raw(value: &Value) -> Box<RawValue> {
     RawValue::from_string(value.to_string()).unwrap()
@@ -294,16 +294,5 @@ async fn a_pull_that_fails() {
         // Docker refuses the request, Podman tells in the stream.
         let told = format!("{events:?} {end:?}");
         assert!(told.contains("refused"), "{}: {told}", engine.name);
-    }
-}
-
-#[tokio::test]
-async fn prunes_without_harm() {
-    // The filter that Docker 20.10 refuses, on it only: no test may prune what is not its own.
-    for engine in engines().await.iter().filter(|engine| engine.name == "Docker 20.10") {
-        let mut client = Real::client(engine);
-        let (code, message) = code(client.ask(DockerRequest::VolumePrune { all_filter: true }).await);
-        assert_eq!(code, 400, "{message}");
-        assert!(message.contains("all"), "{message}");
     }
 }

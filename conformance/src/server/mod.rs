@@ -29,6 +29,8 @@
 
 mod answers;
 mod asking;
+#[cfg(test)]
+mod captured;
 mod connection;
 mod fault_io;
 mod frames;

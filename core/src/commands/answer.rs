@@ -10,6 +10,9 @@ pub(super) type Fields = Vec<(&'static str, String)>;
 
 const PAYLOAD: &str = "payload";
 
+/// What a removal is answered with.
+pub(super) const SUCCESS: &str = r#"{"success":true}"#;
+
 /// A command's whole payload.
 pub(super) fn payload(json: String) -> Fields {
     vec![(PAYLOAD, json)]

@@ -5,26 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::answer::{CommandError, Doing};
+use super::answer::{CommandError, Doing, SUCCESS};
+use super::user::User;
 use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerSummary, Image, Pruned, elements, read};
 use crate::ids::short;
 use crate::run::Cx;
 use crate::time::WallTime;
 use crate::wire::json;
-
-/// A container as the lists of images, networks and volumes name it.
-#[derive(Clone, Serialize)]
-pub(super) struct User {
-    pub(super) id: String,
-    pub(super) name: String,
-}
-
-impl User {
-    pub(super) fn of(container: &ContainerSummary<'_>) -> Self {
-        Self { id: short(&container.id.0).to_owned(), name: container.name().to_owned() }
-    }
-}
 
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -113,9 +101,6 @@ async fn spare_containers(cx: &Cx, name: &str) -> Result<(), CommandError> {
         names.join(", ")
     )))
 }
-
-/// What a removal is answered with.
-pub(super) const SUCCESS: &str = r#"{"success":true}"#;
 
 pub(super) async fn prune(cx: &Cx) -> Result<String, CommandError> {
     #[derive(Serialize)]

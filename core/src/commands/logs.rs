@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::answer::{CommandError, Doing, Fields};
-use super::operations::inspect;
+use super::inspect::inspect;
 use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerDetails, read};
 use crate::ids::ContainerId;

@@ -3,12 +3,14 @@
 mod answer;
 mod create;
 mod images;
+mod inspect;
 mod list_containers;
 mod logs;
 mod networks;
 mod operations;
 mod pull;
 mod sdk;
+mod user;
 mod verify;
 mod volumes;
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json as value;
 use serde_json::value::to_raw_value;
 
-use super::answer::{CommandError, Doing};
-use super::images::{SUCCESS, User};
+use super::answer::{CommandError, Doing, SUCCESS};
+use super::user::User;
 use crate::docker::views::{Created, Network, Pruned, elements, read};
 use crate::docker::{DockerError, DockerRequest};
 use crate::events::INSPECTS_AT_ONCE;

@@ -5,9 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::answer::{CommandError, Doing, Fields};
+use super::inspect::inspect;
 use super::{create, logs, pull, read_payload, verify};
+use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerDetails, read};
-use crate::docker::{DockerError, DockerRequest};
 use crate::events::RunState;
 use crate::ids::ContainerId;
 use crate::run::Cx;
@@ -184,12 +185,4 @@ async fn unpause_for_podman(cx: &Cx, id: &ContainerId) {
     if cx.shared.engine.borrow().is_podman() && known == Some(RunState::Paused) {
         let _ = cx.docker(DockerRequest::ContainerUnpause { id: id.clone() }).await;
     }
-}
-
-/// The engine's whole inspect.
-pub(super) async fn inspect(cx: &Cx, id: ContainerId) -> Result<Box<RawValue>, CommandError> {
-    let answer = cx.docker(DockerRequest::ContainerInspect { id }).await;
-    answer
-        .and_then(|body| body.ok_or_else(|| DockerError::Unreadable("an inspect without a body".to_owned())))
-        .doing("inspect container")
 }

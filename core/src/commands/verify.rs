@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::answer::{CommandError, Fields};
-use super::operations::inspect;
+use super::inspect::inspect;
 use crate::docker::views::{ContainerDetails, ContainerState, read};
 use crate::ids::ContainerId;
 use crate::run::Cx;

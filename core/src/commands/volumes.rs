@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json as value;
 use serde_json::value::to_raw_value;
 
-use super::answer::{CommandError, Doing};
-use super::images::{SUCCESS, User};
+use super::answer::{CommandError, Doing, SUCCESS};
 use super::networks::{created, missing};
+use super::user::User;
 use crate::docker::views::{ContainerSummary, Pruned, Volume, VolumeList, elements, read};
 use crate::docker::{ApiVersion, DockerRequest};
 use crate::run::Cx;

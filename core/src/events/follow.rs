@@ -50,6 +50,7 @@ pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
             Err(error) => error,
         };
         cx.shared.details.borrow_mut().all_changed();
+        cx.shared.world.borrow_mut().live = false;
         say(&error, &mut said);
         let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
         cx.sleep(delay).await;
@@ -135,7 +136,7 @@ async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
     }
     events.iter().for_each(|event| tell_if_new(cx, event));
     let mut world = cx.shared.world.borrow_mut();
-    world.known = true;
+    (world.known, world.live) = (true, true);
     world.unsaved = Unsaved::Containers;
     Ok(())
 }
@@ -168,6 +169,12 @@ async fn backlog(cx: &Cx) -> Result<Vec<Event>, DockerError> {
 async fn look(cx: &Cx) -> Result<Vec<Seen>, DockerError> {
     let list = cx.docker(DockerRequest::ContainerList).await?;
     let ids: Vec<ContainerId> = list.as_deref().map(elements).unwrap_or_default().into_iter().map(id_of).collect();
+    drop(list);
+    look_at(cx, &ids).await
+}
+
+/// Looks at these containers. Those that are gone are left out.
+pub(super) async fn look_at(cx: &Cx, ids: &[ContainerId]) -> Result<Vec<Seen>, DockerError> {
     let mut engine = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(INSPECTS_AT_ONCE) {
         let asked = cx.shared.details.borrow().epoch();
@@ -226,7 +233,7 @@ fn reconcile(cx: &Cx, events: &mut Vec<Event>, engine: &[Seen]) {
     events.sort_by_key(|event| event.time);
 }
 
-fn tell_if_new(cx: &Cx, event: &Event) {
+pub(super) fn tell_if_new(cx: &Cx, event: &Event) {
     let new = {
         let mut world = cx.shared.world.borrow_mut();
         if event.reconstructed {

@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) unsaved: Unsaved,
     /// The event stream was opened anew: whatever waits for the engine may try again at once.
     pub(crate) reopened: bool,
+    /// Whether the stream is open and caught up.
+    pub(crate) live: bool,
     /// Whether the containers were compared with the engine's at least once, in this life or an earlier one.
     pub(crate) known: bool,
 }

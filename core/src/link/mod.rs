@@ -378,8 +378,7 @@ impl Link {
         let now = shared.now.get().mono;
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Live(socket) | State::Saving { socket, .. } => {
-                let reason = "the agent is shutting down".to_owned();
-                shared.ops.borrow_mut().actions.push_back(Action::Close { op: socket.op, code: 1000, reason });
+                socket.close(&mut shared.ops.borrow_mut());
                 self.state = State::Closing(socket, now + CLOSE_WITHIN);
                 out.push(LinkEvent::Down);
             }

@@ -38,7 +38,7 @@ pub(super) fn frame(config: &Config, engine: &EngineFacts, permanent: Option<&Se
         daemon_started_at: &engine.started_at,
         total_memory: engine.total_memory,
         num_cpus: engine.cpus,
-        host_ips: &config.host.ips,
+        host_ips: &engine.host_ips,
     }
     .frame()
 }

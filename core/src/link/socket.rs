@@ -70,6 +70,11 @@ impl Socket {
         ops.actions.push_back(Action::Ping { op: self.op, number });
     }
 
+    pub(crate) fn close(&self, ops: &mut Ops) {
+        let reason = "the agent is shutting down".to_owned();
+        ops.actions.push_back(Action::Close { op: self.op, code: 1000, reason });
+    }
+
     pub(crate) fn cancel(&self, ops: &mut Ops) {
         ops.actions.push_back(Action::Cancel { op: self.op });
     }

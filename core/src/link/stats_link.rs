@@ -65,6 +65,16 @@ impl StatsLink {
         }
     }
 
+    /// Says goodbye; nobody waits for the peer's answer.
+    pub(crate) fn close(&mut self, shared: &Shared) {
+        if let State::Live(socket) = &self.state {
+            socket.close(&mut shared.ops.borrow_mut());
+            self.state = State::Idle;
+        } else {
+            self.stop(shared);
+        }
+    }
+
     pub(crate) fn owns(&self, op: OpId) -> bool {
         matches!(&self.state, State::Connecting(socket) | State::Live(socket) if socket.op == op)
     }

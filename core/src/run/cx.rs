@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::details::Details;
 use crate::docker::{DockerError, DockerRequest};
 use crate::engine::Engine;
-use crate::events::World;
+use crate::events::{Suspects, World};
 use crate::ids::OpId;
 use crate::input::{DiskError, DockerEvent};
 use crate::outbox::Outbox;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) details: RefCell<Details>,
     /// What the event stream has told of the containers.
     pub(crate) world: RefCell<World>,
+    /// Containers that a list shows otherwise than the events.
+    pub(crate) suspects: RefCell<Suspects>,
     /// What the server is owed.
     pub(crate) outbox: RefCell<Outbox>,
 }

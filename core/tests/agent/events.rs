@@ -185,3 +185,25 @@ fn a_cursor_that_cannot_be_read_is_none() {
     world.run_for(SECOND);
     assert_eq!(world.told(), ["web die"]);
 }
+
+#[test]
+fn what_a_live_stream_dropped_shows_in_the_list() {
+    let mut world = World::registered(Engine::new(&["web", "db", "job"]));
+    world.engine.happen("web", "die", true);
+    world.engine.happen("db", "die", true);
+    world.engine.happen("db", "start", true);
+    world.engine.happen("job", "destroy", true);
+    world.engine.happen("new", "create", true);
+    for round in 0..5 {
+        world.command(&format!("list {round}"), "list_containers", &serde_json::Value::Null);
+        world.run_for(2 * SECOND);
+    }
+    let mut told = world.told();
+    told.sort();
+    // A restart that left the same state is not seen in a list.
+    assert_eq!(told, ["job destroy", "job die", "new create", "web die"]);
+    assert!(world.events("container_event").all(|event| event["attributes"]["dockmon.agent.reconstructed"] == "true"));
+    let before = world.engine.requests.len();
+    world.command("warm", "list_containers", &serde_json::Value::Null);
+    assert_eq!(world.engine.requests.len() - before, 1, "and then it is quiet again");
+}

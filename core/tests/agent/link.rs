@@ -204,7 +204,8 @@ fn shuts_down_with_a_close_frame() {
     let mut world = World::registered(Engine::new(&["web"]));
     world.input(Input::Shutdown);
     world.run_for(5 * SECOND);
-    assert_eq!(world.closes, [(1000, "the agent is shutting down".to_owned())]);
+    let goodbye = (1000, "the agent is shutting down".to_owned());
+    assert_eq!(world.closes, [goodbye.clone(), goodbye], "on both sockets");
     assert_eq!(world.exit, Some(0));
     assert_eq!(world.engine.open_stats(), 0);
     assert!(world.files.contains_key("cursor.json"));

@@ -42,6 +42,7 @@ impl Host {
             os: go_os(std::env::consts::OS).to_owned(),
             arch: go_arch(std::env::consts::ARCH).to_owned(),
             ips: self.ips().iter().map(ToString::to_string).collect(),
+            ips_hold_bridges: self.in_container,
             has_counters: self.counters.is_some(),
         }
     }

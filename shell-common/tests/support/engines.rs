@@ -53,7 +53,12 @@ pub(crate) async fn engines() -> Vec<Real> {
             Ok(Some(raw)) => {
                 let version: serde_json::Value = serde_json::from_str(raw.get()).unwrap();
                 let api = version["ApiVersion"].as_str().unwrap().parse().unwrap();
-                found.push(Real { name, address, api });
+                let image = DockerRequest::ImageInspect { name: "busybox:latest".to_owned() };
+                if client.ask(image).await.is_ok() {
+                    found.push(Real { name, address, api });
+                } else {
+                    eprintln!("NOT RUN: {name}: {address} has no image busybox:latest (docker pull busybox)");
+                }
             }
             other => eprintln!("NOT RUN: {name}: {address} does not answer: {other:?}"),
         }

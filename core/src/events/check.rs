@@ -1,0 +1,68 @@
+//! A second look, for nothing: the container list that the server asks for all the time says whether the events told
+//! everything. The engine drops events for a reader that does not take them at once, without a word.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::follow::{look_at, tell_if_new};
+use super::reconcile::untold;
+use super::world::{RunState, World};
+use crate::ids::ContainerId;
+use crate::run::Cx;
+use crate::time::MonotonicTime;
+
+/// How long a list and the events may differ before it is looked into: events come a little later than a list, and a
+/// list takes its time.
+const DIFFER_FOR: Duration = Duration::from_secs(3);
+
+/// Since when which containers differ.
+#[derive(Debug, Default)]
+pub(crate) struct Suspects(BTreeMap<String, MonotonicTime>);
+
+impl Suspects {
+    /// Compares a list, as id and state, with the world. Returns those that have differed for long.
+    fn compare(&mut self, world: &World, listed: &BTreeMap<String, RunState>, now: MonotonicTime) -> Vec<ContainerId> {
+        let differs = |id: &String| world.containers.get(id).map(|known| known.state) != listed.get(id).copied();
+        let ids: BTreeSet<&String> = world.containers.keys().chain(listed.keys()).filter(|id| differs(id)).collect();
+        self.0.retain(|id, _| ids.contains(id));
+        for id in ids {
+            self.0.entry(id.clone()).or_insert(now);
+        }
+        let old: Vec<String> =
+            self.0.iter().filter(|(_, since)| now.since(**since) >= DIFFER_FOR).map(|(id, _)| id.clone()).collect();
+        for id in &old {
+            self.0.remove(id);
+        }
+        old.into_iter().map(ContainerId::new).collect()
+    }
+}
+
+/// Takes a list that was just fetched, and tells what the events have kept silent about, if anything.
+pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, RunState>) {
+    let suspects = {
+        let world = cx.shared.world.borrow();
+        if !world.live {
+            return;
+        }
+        cx.shared.suspects.borrow_mut().compare(&world, &listed, cx.now().mono)
+    };
+    if suspects.is_empty() {
+        return;
+    }
+    // An engine that fails now is followed elsewhere.
+    let Ok(seen) = look_at(cx, &suspects).await else { return };
+    let lost = {
+        let world = cx.shared.world.borrow();
+        let known = suspects
+            .iter()
+            .filter_map(|id| world.containers.get(id.as_str()).map(|known| (id.as_str().to_owned(), known.clone())))
+            .collect();
+        untold(&known, &seen, cx.now().wall)
+    };
+    if !lost.is_empty() {
+        warn!(count = lost.len(), "the engine dropped events: told from what its containers show");
+        lost.iter().for_each(|event| tell_if_new(cx, event));
+    }
+}
