@@ -92,6 +92,7 @@ fn answers_that_cannot_be_read() {
     let simulated = engine.simulated.as_ref().unwrap();
     let id = simulated.add_container(ContainerSpec::new(stage.objects.name("a"))).unwrap();
     stage.wait_told(&id, &["create", "start"]);
+    stage.wait_sample_since(0, &id);
     simulated.garbage("/containers");
     for action in ["inspect", "get_status"] {
         let error = stage.operation(action, json!({"container_id": id})).error();
@@ -108,7 +109,6 @@ fn answers_that_cannot_be_read() {
     stage.agent.wait_log(&["INFO", "the engine answers again"]);
     simulated.die(&id, 4).unwrap();
     stage.wait_told(&id, &["create", "start", "die 4"]);
-    stage.wait_sample_since(0, &id);
     stage.check();
 }
 
