@@ -77,6 +77,8 @@ fn certificates_that_prove_nothing() {
             let agent = setup.var("INSECURE_SKIP_VERIFY", "true").start();
             registered(&server);
             agent.wait_log(&["WARN", "INSECURE_SKIP_VERIFY", "not verified"]);
+            // Cut before that, the agent would never have got the token that the server gave it.
+            agent.wait_log(&["INFO", "\"registered\""]);
             let mark = agent.log_mark();
             server.cut();
             server.block_on(server.wait_registrations(2, DEADLINE)).unwrap();
