@@ -263,6 +263,7 @@ impl Agent {
     fn shutdown(&mut self) {
         if matches!(self.phase, Phase::New | Phase::Running) {
             info!("shutting down");
+            self.shared.world.borrow_mut().frozen = true;
             self.phase = Phase::Finishing(self.shared.now.get().mono + FINISH_WITHIN);
         }
     }
@@ -270,7 +271,7 @@ impl Agent {
     fn finish(&mut self) {
         let now = self.shared.now.get().mono;
         match self.phase {
-            Phase::Finishing(until) if now >= until || self.commands.are_done(&self.tasks) => {
+            Phase::Finishing(until) if now >= until || (self.commands.are_done(&self.tasks) && self.told()) => {
                 self.phase = Phase::Saving(self.spawn(|cx| async move {
                     save_cursor(&cx).await;
                 }));
@@ -286,6 +287,12 @@ impl Agent {
             }
             _ => {}
         }
+    }
+
+    /// Whether the server has read every event that was taken in: only then does the cursor say so, and the next life
+    /// tells none again. Without a link nobody reads, and the next life tells them all.
+    fn told(&self) -> bool {
+        !self.link.is_live() || self.shared.outbox.borrow().all_events_told()
     }
 
     fn over(&mut self) {

@@ -7,7 +7,6 @@ use tracing::{debug, error, info, warn};
 
 use super::event::{Event, Subject};
 use super::reconcile::{Seen, untold};
-use super::world::Unsaved;
 use crate::backoff::Backoff;
 use crate::details;
 use crate::docker::views::{ContainerSummary, elements, read};
@@ -135,9 +134,7 @@ async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
         reconcile(cx, &mut events, &engine);
     }
     events.iter().for_each(|event| tell_if_new(cx, event));
-    let mut world = cx.shared.world.borrow_mut();
-    (world.known, world.live) = (true, true);
-    world.unsaved = Unsaved::Containers;
+    cx.shared.world.borrow_mut().caught_up(cx.now().wall);
     Ok(())
 }
 
@@ -236,6 +233,9 @@ fn reconcile(cx: &Cx, events: &mut Vec<Event>, engine: &[Seen]) {
 pub(super) fn tell_if_new(cx: &Cx, event: &Event) {
     let new = {
         let mut world = cx.shared.world.borrow_mut();
+        if world.frozen {
+            return;
+        }
         if event.reconstructed {
             world.take_reconstructed(event);
             true

@@ -60,6 +60,10 @@ pub(crate) struct World {
     /// Events of the last second or so: their time and identity.
     seen: BTreeSet<Identity>,
     last: Option<Identity>,
+    /// When following began, until the first event comes.
+    begun: Option<WallTime>,
+    /// The agent is ending: whatever comes is left to its next life, so that this one can tell all it has taken in.
+    pub(crate) frozen: bool,
     /// Reconstructed just now: the engine's own may be on its way. By container and action, with its time.
     reconstructed: BTreeMap<(String, String), i64>,
     /// Containers whose state or name changed since [`World::take_changed`].
@@ -88,6 +92,8 @@ struct Cursor {
     version: u32,
     engine_id: String,
     last: Option<Identity>,
+    #[serde(default)]
+    begun: Option<WallTime>,
     seen: BTreeSet<Identity>,
     containers: BTreeMap<String, Known>,
 }
@@ -103,6 +109,7 @@ impl World {
         }
         self.changed.extend(cursor.containers.keys().cloned());
         (self.containers, self.last, self.seen) = (cursor.containers, cursor.last, cursor.seen);
+        self.begun = cursor.begun;
         self.known = true;
         true
     }
@@ -114,6 +121,7 @@ impl World {
             version: CURSOR_VERSION,
             engine_id: engine_id.to_owned(),
             last: self.last,
+            begun: self.begun,
             seen: self.seen.range((oldest, 0)..).copied().collect(),
             containers: self.containers.clone(),
         };
@@ -129,9 +137,18 @@ impl World {
             .or_else(|| self.containers.values().find(|known| known.name == reference))
     }
 
-    /// Where to ask the engine to go on; `None` before the first event.
+    /// Where to ask the engine to go on; `None` before anything was followed.
     pub(crate) fn since(&self) -> Option<WallTime> {
-        self.last.map(|(nanos, _)| WallTime::from_nanos(nanos).earlier_by(OVERLAP))
+        self.last.map(|(nanos, _)| WallTime::from_nanos(nanos).earlier_by(OVERLAP)).or(self.begun)
+    }
+
+    /// The stream is caught up. From here on nothing may be missed, even if no event comes for the rest of this life.
+    pub(crate) fn caught_up(&mut self, now: WallTime) {
+        (self.known, self.live) = (true, true);
+        self.unsaved = Unsaved::Containers;
+        if self.since().is_none() {
+            self.begun = Some(now);
+        }
     }
 
     /// Whether the last event seen is among `events`: then the engine has forgotten nothing since.
@@ -295,6 +312,19 @@ mod tests {
         assert!(!next.take(&event("a", "pause", 3)), "seen in the earlier life");
         assert!(next.continues_in(&[event("a", "pause", 3)]));
         assert!(!next.continues_in(&[event("a", "unpause", 4)]));
+    }
+
+    #[test]
+    fn a_life_without_events_leaves_its_beginning_to_the_next() {
+        let mut world = World::default();
+        assert_eq!(world.since(), None);
+        world.caught_up(WallTime::from_nanos(7));
+        world.caught_up(WallTime::from_nanos(9));
+        let mut next = World::default();
+        assert!(next.resume(&world.cursor("engine"), "engine"));
+        assert_eq!(next.since(), Some(WallTime::from_nanos(7)));
+        next.take(&event("a", "start", 10));
+        assert_eq!(next.since().unwrap().as_nanos(), 9_000_000_000);
     }
 
     #[test]
