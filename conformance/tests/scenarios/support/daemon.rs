@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::agent::eventually;
@@ -114,22 +114,17 @@ impl Daemon {
         let Some(mut child) = self.child.take() else { return };
         let _ = kill_process(Pid::from_child(&child), signal);
         eventually("the daemon's end", || child.try_wait().unwrap());
+        // Its containerd dies with it, a moment later: a new daemon that still sees it would wait for its word.
+        eventually("the end of its containerd", || self.containerd().is_none().then_some(()));
     }
 
-    /// What a daemon that was killed leaves behind: it had noted the number.
-    fn end_containerd(&self) {
+    /// The daemon's own containerd, if it lives: it has noted the number.
+    fn containerd(&self) -> Option<Pid> {
         let path = self.folder.path().join("run/containerd/containerd.pid");
-        let pid = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw);
-        let Some(pid) = pid else { return };
-        let mine = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-        if !mine.contains(&*self.folder.path().to_string_lossy()) {
-            return;
-        }
-        let _ = kill_process(pid, Signal::TERM);
-        let until = Instant::now() + END_WITHIN;
-        while test_kill_process(pid).is_ok() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let pid = Pid::from_raw(std::fs::read_to_string(path).ok()?.trim().parse().ok()?)?;
+        // Nobody else who was given that number since; and one that waits for its parent has no command line.
+        let line = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        line.contains(&*self.folder.path().to_string_lossy()).then_some(pid)
     }
 }
 
@@ -151,7 +146,13 @@ impl Drop for Daemon {
             let _ = child.kill();
             let _ = child.wait();
         }
-        self.end_containerd();
+        if let Some(pid) = self.containerd() {
+            let _ = kill_process(pid, Signal::TERM);
+            let until = Instant::now() + END_WITHIN;
+            while self.containerd().is_some() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
     }
 }
 
