@@ -187,7 +187,7 @@ impl Link {
 
     fn registration_answer(&mut self, shared: &Shared, text: &Text, out: &mut Vec<LinkEvent>) {
         match Inbound::parse(&text.0) {
-            Ok(Inbound::AuthSuccess { agent_id: _, host_id, permanent_token }) => {
+            Ok(Inbound::AuthSuccess { host_id, permanent_token }) => {
                 // Not the agent's id: the server's permanent token is that very text, and no secret stands in a log.
                 info!(host_id, "registered");
                 self.backoff.succeeded();

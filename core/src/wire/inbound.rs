@@ -9,8 +9,9 @@ use crate::secret::Secret;
 /// One frame from the server, told apart. Payloads stay raw until their command reads them.
 #[derive(Debug)]
 pub(crate) enum Inbound<'a> {
-    /// Registered. A token means: keep it, the registration token is spent.
-    AuthSuccess { agent_id: String, host_id: String, permanent_token: Option<Secret> },
+    /// Registered. A token means: keep it, the registration token is spent. The agent id beside it is the same text, and
+    /// so as secret: it is not read.
+    AuthSuccess { host_id: String, permanent_token: Option<Secret> },
     /// Refused, with the server's words.
     AuthError { error: String },
     /// A command or operation, to be answered exactly once.
@@ -59,8 +60,6 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     payload: Option<&'a RawValue>,
     #[serde(default)]
-    agent_id: Lenient<String>,
-    #[serde(default)]
     host_id: Lenient<String>,
     #[serde(default)]
     permanent_token: Lenient<Option<String>>,
@@ -83,7 +82,6 @@ impl<'a> Inbound<'a> {
         let command = |kind| Ok(Self::Command(Command { id: id.clone(), kind, payload: envelope.payload }));
         match kind.as_str() {
             "auth_success" => Ok(Self::AuthSuccess {
-                agent_id: envelope.agent_id.0,
                 host_id: envelope.host_id.0,
                 permanent_token: envelope.permanent_token.0.filter(|token| !token.is_empty()).map(Secret::new),
             }),
