@@ -112,17 +112,22 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn end(&mut self, signal: Signal) {
         let Some(mut child) = self.child.take() else { return };
+        let containerd = self.containerd();
         let _ = kill_process(Pid::from_child(&child), signal);
         eventually("the daemon's end", || child.try_wait().unwrap());
-        // Its containerd dies with it, a moment later: a new daemon that still sees it would wait for its word.
-        eventually("the end of its containerd", || self.containerd().is_none().then_some(()));
+        // Its containerd dies with it, a moment later. A new daemon that still sees its number, even of one that is dead
+        // and not yet taken note of, would take it for alive and wait for its word.
+        if let Some(pid) = containerd {
+            let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+            eventually("the end of its containerd", || (!process.exists()).then_some(()));
+        }
     }
 
-    /// The daemon's own containerd, if it lives: it has noted the number.
+    /// The daemon's own containerd, if it lives: its number is on disk.
     fn containerd(&self) -> Option<Pid> {
         let path = self.folder.path().join("run/containerd/containerd.pid");
         let pid = Pid::from_raw(std::fs::read_to_string(path).ok()?.trim().parse().ok()?)?;
-        // Nobody else who was given that number since; and one that waits for its parent has no command line.
+        // Not somebody else who was given that number since.
         let line = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
         line.contains(&*self.folder.path().to_string_lossy()).then_some(pid)
     }
