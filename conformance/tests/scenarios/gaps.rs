@@ -5,7 +5,7 @@ use dockmon_conformance::server::ServerOptions;
 use serde_json::json;
 
 use crate::support::agent::DEADLINE;
-use crate::support::engines::{Engine, Kind, every_engine};
+use crate::support::engines::{EVERY, Engine, Kind, Scenario, together};
 use crate::support::flaky::FlakySocket;
 use crate::support::stage::Stage;
 use crate::support::told::Told;
@@ -142,78 +142,89 @@ fn behind<'a>(engine: &'a Engine, flaky: &FlakySocket) -> Stage<'a> {
     stage
 }
 
+/// Three gaps on every engine, all at once: they wait for the engines most of the time.
+#[test]
+fn every_change_in_a_gap_is_told_once() {
+    let scenarios: [(&str, Scenario); 3] = [
+        ("forgotten", what_the_engine_forgot_is_reconstructed),
+        ("remembered", what_the_engine_still_has_is_told_in_its_own_words),
+        ("cut again and again", cuts_in_the_middle_of_it_all),
+    ];
+    together(EVERY.into_iter().flat_map(|kind| {
+        scenarios.map(|(name, scenario)| {
+            let run = move || {
+                if let Some(engine) = Engine::find(kind) {
+                    scenario(&engine);
+                }
+            };
+            (format!("{name}, {kind:?}"), run)
+        })
+    }));
+}
+
 /// 2,000 events, of which Docker keeps the last 256: what lies before them must be told from what the containers show.
 /// Podman keeps them all (and tells of no exec that was only created).
-#[test]
-fn what_the_engine_forgot_is_reconstructed() {
-    every_engine(|engine| {
-        let flaky = FlakySocket::before(&engine.socket);
-        let stage = behind(engine, &flaky);
-        let cast = Cast::enter(&stage);
-        let before = stage.told().len();
-        flaky.cut(true);
-        let new = cast.play(engine, &stage);
-        flood(engine, &stage, &cast.runs, 2000);
-        flaky.cut(false);
-        cast.check(&stage, &new);
-        if !engine.is_podman() {
-            let marked = stage.told().iter().filter(|told| told.reconstructed).count();
-            let unmarked: Vec<_> = stage.told().into_iter().skip(before).filter(|told| !told.reconstructed).collect();
-            assert_eq!((marked, unmarked.len()), (14, 1), "only the marker is the engine's own: {unmarked:?}");
-        }
-        cast.check_samples(&stage, &new.0);
-        stage.check();
-    });
+fn what_the_engine_forgot_is_reconstructed(engine: &Engine) {
+    let flaky = FlakySocket::before(&engine.socket);
+    let stage = behind(engine, &flaky);
+    let cast = Cast::enter(&stage);
+    let before = stage.told().len();
+    flaky.cut(true);
+    let new = cast.play(engine, &stage);
+    flood(engine, &stage, &cast.runs, 2000);
+    flaky.cut(false);
+    cast.check(&stage, &new);
+    if !engine.is_podman() {
+        let marked = stage.told().iter().filter(|told| told.reconstructed).count();
+        let unmarked: Vec<_> = stage.told().into_iter().skip(before).filter(|told| !told.reconstructed).collect();
+        assert_eq!((marked, unmarked.len()), (14, 1), "only the marker is the engine's own: {unmarked:?}");
+    }
+    cast.check_samples(&stage, &new.0);
+    stage.check();
 }
 
 /// A gap that the engine remembers is filled with its own events.
-#[test]
-fn what_the_engine_still_has_is_told_in_its_own_words() {
-    every_engine(|engine| {
-        let flaky = FlakySocket::before(&engine.socket);
-        let stage = behind(engine, &flaky);
-        let cast = Cast::enter(&stage);
-        for _ in 0..3 {
-            // Breaks with nothing in them.
-            flaky.cut(false);
-        }
-        flaky.cut(true);
-        let new = cast.play(engine, &stage);
+fn what_the_engine_still_has_is_told_in_its_own_words(engine: &Engine) {
+    let flaky = FlakySocket::before(&engine.socket);
+    let stage = behind(engine, &flaky);
+    let cast = Cast::enter(&stage);
+    for _ in 0..3 {
+        // Breaks with nothing in them.
         flaky.cut(false);
-        cast.check(&stage, &new);
-        cast.check_samples(&stage, &new.0);
-        stage.check();
-    });
+    }
+    flaky.cut(true);
+    let new = cast.play(engine, &stage);
+    flaky.cut(false);
+    cast.check(&stage, &new);
+    cast.check_samples(&stage, &new.0);
+    stage.check();
 }
 
 /// As the first, but the connections come back, and break again, while all that happens.
-#[test]
-fn cuts_in_the_middle_of_it_all() {
-    every_engine(|engine| {
-        let flaky = FlakySocket::before(&engine.socket);
-        let stage = behind(engine, &flaky);
-        let cast = Cast::enter(&stage);
-        let done = std::sync::atomic::AtomicBool::new(false);
-        let new = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::SeqCst) {
-                    flaky.cut(false);
-                    std::thread::sleep(std::time::Duration::from_millis(150));
-                }
-            });
-            let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                flood(engine, &stage, &cast.runs, 600);
-                let new = cast.play(engine, &stage);
-                flood(engine, &stage, &cast.runs, 600);
-                new
-            }));
-            done.store(true, std::sync::atomic::Ordering::SeqCst);
-            played.unwrap()
+fn cuts_in_the_middle_of_it_all(engine: &Engine) {
+    let flaky = FlakySocket::before(&engine.socket);
+    let stage = behind(engine, &flaky);
+    let cast = Cast::enter(&stage);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let new = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                flaky.cut(false);
+                std::thread::sleep(std::time::Duration::from_millis(150));
+            }
         });
-        cast.check(&stage, &new);
-        cast.check_samples(&stage, &new.0);
-        stage.check();
+        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            flood(engine, &stage, &cast.runs, 600);
+            let new = cast.play(engine, &stage);
+            flood(engine, &stage, &cast.runs, 600);
+            new
+        }));
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        played.unwrap()
     });
+    cast.check(&stage, &new);
+    cast.check_samples(&stage, &new.0);
+    stage.check();
 }
 
 /// The simulated engine's daemon restarts, heard or not: Docker's ring is empty then.
@@ -221,8 +232,8 @@ fn cuts_in_the_middle_of_it_all() {
 fn a_restart_of_the_daemon_is_told_from_what_it_left() {
     let heard = |engine: &Engine| engine.simulated.as_ref().unwrap().restart();
     let unheard = |engine: &Engine| engine.simulated.as_ref().unwrap().restart_unheard();
-    let restarts: [(&str, fn(&Engine)); 2] = [("heard", heard), ("unheard", unheard)];
-    crate::support::engines::together(restarts.map(|(name, restart)| {
+    let restarts: [(&str, Scenario); 2] = [("heard", heard), ("unheard", unheard)];
+    together(restarts.map(|(name, restart)| {
         let run = move || {
             for options in [EngineOptions::docker20(), EngineOptions::docker26()] {
                 restarted(&Engine::simulated(options), restart);
@@ -232,7 +243,7 @@ fn a_restart_of_the_daemon_is_told_from_what_it_left() {
     }));
 }
 
-fn restarted(engine: &Engine, restart: fn(&Engine)) {
+fn restarted(engine: &Engine, restart: Scenario) {
     assert_eq!(engine.kind, Kind::Simulated);
     let stage = Stage::followed(engine);
     let always = |name: &str, policy: &str| {

@@ -38,7 +38,7 @@ fn each_change_of_state_is_made_and_answered() {
         for (action, status, after) in steps {
             if action == "restart" {
                 // Killed before its traps are set again it would take the whole timeout.
-                stage.objects.wait_ready(&id);
+                stage.objects.wait_ready(&id, 1);
             }
             let answer = stage.on(action, short);
             assert_eq!(answer["status"], status, "{action}");
@@ -46,7 +46,7 @@ fn each_change_of_state_is_made_and_answered() {
             stage.objects.wait_state(&id, after);
             assert_eq!(stage.on("get_status", &id)["status"], after);
         }
-        stage.objects.wait_ready(&id);
+        stage.objects.wait_ready(&id, 3);
         let stopped = stage.operation("stop", json!({"container_id": short, "timeout": 20})).ok();
         assert_eq!(stopped["status"], "stopped");
         stage.objects.wait_state(&id, "exited");

@@ -55,7 +55,7 @@ fn dockerd_restarts(kind: Kind) {
     // Again, without a word: containers run on until the new daemon finds them.
     stage.objects.start(&plain);
     stage.wait_told_actions(&plain, &["create", "start", "die", "start"]);
-    stage.objects.wait_ready(&always);
+    stage.objects.wait_ready(&always, 2);
     daemon.end(Signal::KILL);
     daemon.start();
     let lives = wait_lives(&stage, "a crash", [(&always, 6), (&plain, 5), (&ended, 3)]);
@@ -68,11 +68,14 @@ fn dockerd_restarts(kind: Kind) {
 }
 
 #[test]
-fn a_daemon_that_restarts_and_crashes() {
-    together([Kind::Docker20, Kind::Docker26].map(|kind| (format!("{kind:?}"), move || dockerd_restarts(kind))));
+fn daemons_that_restart_and_crash() {
+    let restarts = [Kind::Docker20, Kind::Docker26, Kind::Podman].map(|kind| {
+        let run = move || if kind == Kind::Podman { podmans_service_restarts() } else { dockerd_restarts(kind) };
+        (format!("{kind:?}"), run)
+    });
+    together(restarts);
 }
 
-#[test]
 fn podmans_service_restarts() {
     let Some(mut daemon) = Daemon::podman() else { return };
     let engine = daemon.engine();

@@ -92,8 +92,7 @@ fn certificates_that_prove_nothing() {
 fn a_scheme_that_does_not_fit_the_port() {
     let engine = engine();
     for (certificate, wrong) in [(None, "wss"), (Some(Certificate::Good), "ws")] {
-        let mut options = ServerOptions::default();
-        options.tls = certificate;
+        let options = ServerOptions { tls: certificate, ..ServerOptions::default() };
         let server = ScriptedServer::spawn(options).unwrap();
         let data = tempfile::tempdir().unwrap();
         let url = format!("{wrong}://{}", server.address());
@@ -107,9 +106,8 @@ fn behind_proxy(
     proxy: impl FnOnce(&ScriptedServer) -> ProxyOptions,
     tls: bool,
 ) -> (ScriptedServer, ConnectProxy, String) {
-    let mut options = ServerOptions::default();
     // The name of the certificate is the one that the proxy knows.
-    options.tls = tls.then_some(Certificate::WrongName);
+    let options = ServerOptions { tls: tls.then_some(Certificate::WrongName), ..ServerOptions::default() };
     let server = ScriptedServer::spawn(options).unwrap();
     let mut options = proxy(&server);
     options.routes.push(("elsewhere.invalid".to_owned(), server.address()));

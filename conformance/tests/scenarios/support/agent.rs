@@ -128,10 +128,6 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The folder it keeps its files in.
     pub(crate) fn data(&self) -> &Path {
         &self.setup.data
@@ -228,11 +224,6 @@ impl Agent {
     #[track_caller]
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
         eventually("the agent's end", || self.child.try_wait().unwrap())
-    }
-
-    /// A text that must not stand in the log, known only by now.
-    pub(crate) fn add_secret(&mut self, text: &str) {
-        self.setup.secrets.push(text.to_owned());
     }
 
     fn end(&mut self) {

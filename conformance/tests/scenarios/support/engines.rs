@@ -18,6 +18,9 @@ pub(crate) enum Kind {
     Simulated,
 }
 
+/// What runs against one engine.
+pub(crate) type Scenario = fn(&Engine);
+
 pub(crate) const EVERY: [Kind; 4] = [Kind::Docker20, Kind::Docker26, Kind::Podman, Kind::Simulated];
 
 /// An engine that answers.
@@ -72,12 +75,12 @@ pub(crate) fn not_run(why: &str) {
 }
 
 /// Runs a scenario on every engine at once.
-pub(crate) fn every_engine(scenario: fn(&Engine)) {
+pub(crate) fn every_engine(scenario: Scenario) {
     on_engines(&EVERY, scenario);
 }
 
 /// Runs a scenario on each of these engines at once.
-pub(crate) fn on_engines(kinds: &[Kind], scenario: fn(&Engine)) {
+pub(crate) fn on_engines(kinds: &[Kind], scenario: Scenario) {
     together(kinds.iter().map(|&kind| {
         let run = move || {
             if let Some(engine) = Engine::find(kind) {

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::agent::eventually;
 use super::engines::Engine;
 use super::http::Client;
-use super::tar::tar;
 
 /// The exit code of a container that [`Objects::end`] ended.
 pub(crate) const END_CODE: &str = "7";
@@ -69,21 +68,23 @@ impl Objects {
     /// Starts a container; one of [`long_life`]'s is ready to be ended when this returns.
     #[track_caller]
     pub(crate) fn start(&self, id: &str) {
+        let before = self.lives(id);
         self.post(id, "start");
-        self.wait_ready(id);
+        self.wait_ready(id, before + 1);
     }
 
-    /// Waits until a container that was started by somebody says that it is ready, if it is one of those that do.
+    /// Waits until a container has said that it is ready in so many lives, if it is one of those that do.
     #[track_caller]
-    pub(crate) fn wait_ready(&self, id: &str) {
-        let inspect = self.inspect(id);
-        if self.simulated || !inspect["Config"]["Cmd"][2].as_str().is_some_and(|script| script.contains("echo ready")) {
-            return;
+    pub(crate) fn wait_ready(&self, id: &str, lives: usize) {
+        let says = |inspect: Value| inspect["Config"]["Cmd"][2].as_str().is_some_and(|it| it.contains("echo ready"));
+        if !self.simulated && says(self.inspect(id)) {
+            eventually("a container that is ready", || (self.lives(id) >= lives).then_some(()));
         }
-        let path = format!("/containers/{id}/logs?stdout=1&tail=1&since={}", started(&inspect));
-        eventually("a container that is ready", || {
-            self.client.ask("GET", &path, None).text().contains("ready").then_some(())
-        });
+    }
+
+    /// In how many lives a container has said that it is ready.
+    fn lives(&self, id: &str) -> usize {
+        self.client.ask("GET", &format!("/containers/{id}/logs?stdout=1"), None).text().matches("ready").count()
     }
 
     /// `POST /containers/{id}/{what}`
@@ -128,20 +129,6 @@ impl Objects {
         self.client.post(&format!("/images/busybox:latest/tag?repo={}&tag=1", self.name(suffix)), None);
         format!("{}:1", self.name(suffix))
     }
-
-    /// An image of its own that holds nothing but one text; the reference. Real engines only.
-    #[track_caller]
-    pub(crate) fn image(&self, suffix: &str) -> String {
-        let path = format!("/images/create?fromSrc=-&repo={}&tag=1", self.name(suffix));
-        self.client.upload(&path, "application/x-tar", &tar(&[("content", 0o644, self.name(suffix).as_bytes())]));
-        format!("{}:1", self.name(suffix))
-    }
-}
-
-/// The second of the last start, so that only what this life of a container wrote is looked at.
-fn started(inspect: &Value) -> i64 {
-    let text = inspect["State"]["StartedAt"].as_str().unwrap_or_default();
-    text.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second)
 }
 
 /// The body of a container that runs for long, see [`LONG_LIFE`].
