@@ -124,7 +124,10 @@ pub(super) async fn create(cx: &Cx, network: Create) -> Result<String, CommandEr
 fn taken(error: DockerError, name: &str) -> DockerError {
     match error {
         DockerError::Status { code, message }
-            if (code == 409 || message.contains("already used")) && !message.contains("already exists") =>
+            if (code == 409 || message.contains("already used"))
+                // Its addresses may be taken instead of its name.
+                && !message.contains("subnet")
+                && !message.contains("already exists") =>
         {
             DockerError::Status { code, message: format!("{message} (network {name} already exists)") }
         }
@@ -204,6 +207,8 @@ mod tests {
         assert!(text.contains("no such volume") && text.contains("not found"), "{text}");
         assert!(!missing(error(500, "boom"), "volume", "x").to_string().contains("not found"));
         assert!(taken(error(409, "network name x already used"), "x").to_string().contains("already exists"));
+        let addresses = "subnet 10.0.0.0/24 is already used on the host or by another config";
+        assert_eq!(taken(error(500, addresses), "x"), error(500, addresses));
         let docker = "network with name x already exists";
         assert_eq!(taken(error(409, docker), "x"), error(409, docker));
     }
