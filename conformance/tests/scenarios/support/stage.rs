@@ -83,6 +83,14 @@ impl<'a> Stage<'a> {
         self.server.block_on(self.server.command(name, payload)).unwrap()
     }
 
+    /// The agent serves, and its log has all that it did before.
+    #[track_caller]
+    pub(crate) fn settle_log(&self) {
+        let nonsense = format!("settle-{}", self.server.frame_count());
+        self.command(&nonsense, json!({})).error();
+        self.agent.wait_log(&["a command failed", &nonsense]);
+    }
+
     /// Which changes of this scenario's containers the server was told, in order.
     pub(crate) fn told(&self) -> Vec<Told> {
         let prefix = self.objects.prefix();
