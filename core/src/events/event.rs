@@ -34,6 +34,8 @@ pub(crate) struct Event {
     pub(crate) time: WallTime,
     /// The engine never told it: made from what its containers show.
     pub(crate) reconstructed: bool,
+    /// Beside that: the engine has told of later things already, so its own word cannot come any more.
+    pub(crate) gone: bool,
 }
 
 /// Tells two events apart: their time and a hash of who and what.
@@ -96,6 +98,7 @@ impl Event {
             attributes: attributes.to_owned(),
             time: WallTime::from_nanos(nanos),
             reconstructed: false,
+            gone: false,
         };
         (!event.id.is_empty() && !event.action.is_empty()).then_some(event)
     }
@@ -156,6 +159,7 @@ impl Event {
             attributes: json(&attributes),
             time,
             reconstructed: true,
+            gone: false,
         }
     }
 }

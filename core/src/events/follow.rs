@@ -1,12 +1,13 @@
 //! Following the engine's event stream, and catching up after every gap.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tracing::{debug, error, info, warn};
 
 use super::event::{Event, Subject};
-use super::reconcile::{Seen, untold};
+use super::reconcile::{Seen, implied, untold};
 use crate::backoff::Backoff;
 use crate::details;
 use crate::docker::views::{ContainerSummary, elements, read};
@@ -221,13 +222,21 @@ fn reconcile(cx: &Cx, events: &mut Vec<Event>, engine: &[Seen]) {
         }
         return;
     }
-    events.retain(|event| world.is_new(event));
-    let untold = untold(&world.after(events), engine, cx.now().wall);
-    if !untold.is_empty() {
-        warn!(count = untold.len(), "events were lost at the engine: told from what its containers show");
-    }
-    events.extend(untold);
+    // Both streams may have brought the same.
+    let mut brought = BTreeSet::new();
+    events.retain(|event| world.is_new(event) && brought.insert(event.identity()));
     events.sort_by_key(|event| event.time);
+    let mut implied = implied(&world.containers, events, engine);
+    let untold = untold(&world.after(events), engine, cx.now().wall);
+    let count = implied.len() + untold.len();
+    if count > 0 {
+        warn!(count, "events were lost at the engine: told from what its containers show");
+    }
+    // The sort is stable: what is implied comes before what implies it.
+    implied.append(events);
+    implied.extend(untold);
+    implied.sort_by_key(|event| event.time);
+    *events = implied;
 }
 
 pub(super) fn tell_if_new(cx: &Cx, event: &Event) {

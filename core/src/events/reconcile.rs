@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::event::Event;
+use super::event::{Event, Subject};
 use super::world::{Known, RunState};
 use crate::docker::views::{ContainerDetails, plain_name, read};
 use crate::time::WallTime;
@@ -87,6 +87,44 @@ pub(crate) fn untold(world: &BTreeMap<String, Known>, engine: &[Seen], now: Wall
     // Stable: what happened at one moment stays in the order of its causes.
     events.sort_by_key(|event| event.time);
     events
+}
+
+/// What must have happened before some of `events`, which the engine has kept in part: its memory may begin in the
+/// middle of a container's life. `events` are new and in order, `before` is what the ones before them had told.
+///
+/// Of containers that are still there, [`untold`] finds all but their creation by what an inspect shows.
+pub(crate) fn implied(before: &BTreeMap<String, Known>, events: &[Event], engine: &[Seen]) -> Vec<Event> {
+    let mut up: BTreeMap<&str, bool> = before.iter().map(|(id, known)| (id.as_str(), known.state.is_up())).collect();
+    let mut implied = Vec::new();
+    for event in events.iter().filter(|event| event.subject == Subject::Container) {
+        let action = event.action.as_str();
+        let seen = engine.iter().find(|seen| seen.id == event.id);
+        let bare = |action: &str| {
+            Event::reconstructed(&event.id, &event.name, &event.image, &BTreeMap::new(), action, &[], event.time)
+        };
+        if !up.contains_key(event.id.as_str()) && action != "create" {
+            implied.push(match seen {
+                Some(seen) => seen.event("create", &[], seen.created.unwrap_or(event.time).min(event.time)),
+                None => bare("create"),
+            });
+        }
+        let was_up = up.get(event.id.as_str()).copied().unwrap_or(false);
+        let is_up = match action {
+            "start" => true,
+            "die" | "died" | "destroy" | "remove" => false,
+            _ => was_up,
+        };
+        if seen.is_none() {
+            match action {
+                "die" | "died" if !was_up => implied.push(bare("start")),
+                "start" | "destroy" | "remove" if was_up => implied.push(bare("die")),
+                _ => {}
+            }
+        }
+        up.insert(&event.id, is_up);
+    }
+    implied.iter_mut().for_each(|event| event.gone = true);
+    implied
 }
 
 fn newcomer(seen: &Seen, now: WallTime, events: &mut Vec<Event>) {
@@ -207,6 +245,26 @@ mod tests {
     #[test]
     fn a_removal_of_a_running_one() {
         assert_eq!(told(&known(Running, 1, 0), &[]), [("die".into(), 100, None), ("destroy".into(), 100, None)]);
+    }
+
+    #[test]
+    fn lives_of_which_the_engine_kept_the_end() {
+        let event = |action: &str| Event::reconstructed("a", "web", "demo:1", &BTreeMap::new(), action, &[], NOW);
+        let before = |world: &BTreeMap<String, Known>, actions: &[&str], engine: &[Seen]| -> Vec<(String, i64)> {
+            let events: Vec<Event> = actions.iter().map(|action| event(action)).collect();
+            let implied = implied(world, &events, engine).into_iter();
+            implied.map(|event| (event.action, event.time.as_nanos() / 1_000_000_000)).collect()
+        };
+        let nobody = BTreeMap::new();
+        let said = |action: &str, second: i64| (action.to_owned(), second);
+        assert!(before(&nobody, &["create", "start", "die", "destroy"], &[]).is_empty());
+        assert_eq!(before(&nobody, &["start"], &[seen(Running, 2, 0)]), [said("create", 1)], "its time is known");
+        assert_eq!(before(&nobody, &["die"], &[seen(Stopped, 2, 3)]), [said("create", 1)], "its start is untold");
+        assert_eq!(before(&nobody, &["die", "destroy"], &[]), [said("create", 100), said("start", 100)]);
+        assert_eq!(before(&nobody, &["destroy"], &[]), [said("create", 100)]);
+        assert_eq!(before(&known(Running, 1, 0), &["destroy"], &[]), [said("die", 100)]);
+        assert_eq!(before(&known(Running, 1, 0), &["start", "die", "destroy"], &[]), [said("die", 100)]);
+        assert!(before(&known(Running, 1, 0), &["pause", "unpause", "die", "start", "die"], &[]).is_empty());
     }
 
     #[test]

@@ -181,7 +181,9 @@ impl World {
 
     /// Takes a reconstructed event in. It has no place in the engine's stream.
     pub(crate) fn take_reconstructed(&mut self, event: &Event) {
-        self.reconstructed.insert((event.id.clone(), event.action.clone()), event.time.as_nanos());
+        if !event.gone {
+            self.reconstructed.insert((event.id.clone(), event.action.clone()), event.time.as_nanos());
+        }
         self.apply(event);
     }
 
@@ -334,6 +336,8 @@ mod tests {
         world.take_reconstructed(&event("a", "die", 5));
         assert!(!world.take(&event("a", "die", 6)));
         assert!(world.take(&event("a", "die", 7)), "once only");
+        world.take_reconstructed(&Event { gone: true, ..event("a", "start", 8) });
+        assert!(world.take(&event("a", "start", 9)), "another one: the engine's word for that one is gone");
     }
 
     #[test]
