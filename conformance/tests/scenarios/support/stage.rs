@@ -1,5 +1,7 @@
 //! A server, an engine and an agent between them.
 
+use std::collections::BTreeSet;
+
 use dockmon_conformance::server::{Answer, ScriptedServer, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -92,10 +94,23 @@ impl<'a> Stage<'a> {
     }
 
     /// Which changes of this scenario's containers the server was told, in order.
+    ///
+    /// Without echoes: a Docker under load says `pause` and `unpause` for the request, and again when it hears of them
+    /// from containerd (its own stream shows both).
     pub(crate) fn told(&self) -> Vec<Told> {
         let prefix = self.objects.prefix();
         let frames = self.server.events("container_event");
-        frames.iter().filter_map(|frame| Told::read(frame)).filter(|told| told.name.starts_with(prefix)).collect()
+        let mut said = BTreeSet::new();
+        let mut is_echo = |told: &Told| match told.action.as_str() {
+            "pause" | "unpause" => !said.insert((told.id.clone(), told.action.clone())),
+            "start" => {
+                said.retain(|(id, _)| *id != told.id);
+                false
+            }
+            _ => false,
+        };
+        let told = frames.iter().filter_map(|frame| Told::read(frame));
+        told.filter(|told| told.name.starts_with(prefix) && !is_echo(told)).collect()
     }
 
     /// Those of one container, as words.
