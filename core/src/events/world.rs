@@ -64,8 +64,8 @@ pub(crate) struct World {
     begun: Option<WallTime>,
     /// The agent is ending: whatever comes is left to its next life, so that this one can tell all it has taken in.
     pub(crate) frozen: bool,
-    /// Reconstructed just now: the engine's own may be on its way. By container and action, with its time.
-    reconstructed: BTreeMap<(String, String), i64>,
+    /// Reconstructed just now: the engine's own may be on its way. By container and action.
+    reconstructed: BTreeMap<(String, String), Reconstructed>,
     /// Containers whose state or name changed since [`World::take_changed`].
     changed: BTreeSet<String>,
     /// Whether there is something the cursor on disk does not have: an event, or more than that.
@@ -76,6 +76,27 @@ pub(crate) struct World {
     pub(crate) live: bool,
     /// Whether the containers were compared with the engine's at least once, in this life or an earlier one.
     pub(crate) known: bool,
+}
+
+/// A reconstructed event, as far as the engine's own word for it must be known again.
+#[derive(Debug)]
+struct Reconstructed {
+    time: i64,
+    name: String,
+}
+
+impl Reconstructed {
+    fn is_echoed_by(&self, event: &Event) -> bool {
+        let later = event.time.as_nanos() - self.time;
+        let near = later.abs() < SAME_WITHIN;
+        match event.action.as_str() {
+            // An inspect gives their times: the engine's word comes after those.
+            "create" | "start" | "die" => near,
+            // Told with the time of the look: what comes after the look is something else.
+            "rename" => near && later <= 0 && event.name == self.name,
+            _ => near && later <= 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,7 +203,8 @@ impl World {
     /// Takes a reconstructed event in. It has no place in the engine's stream.
     pub(crate) fn take_reconstructed(&mut self, event: &Event) {
         if !event.gone {
-            self.reconstructed.insert((event.id.clone(), event.action.clone()), event.time.as_nanos());
+            let told = Reconstructed { time: event.time.as_nanos(), name: event.name.clone() };
+            self.reconstructed.insert((event.id.clone(), event.action.clone()), told);
         }
         self.apply(event);
     }
@@ -197,11 +219,14 @@ impl World {
             return false;
         }
         let key = (event.id.clone(), event.action.clone());
-        let same = |time: i64| (event.time.as_nanos() - time).abs() < SAME_WITHIN;
-        match self.reconstructed.get(&key) {
-            Some(time) if same(*time) => self.reconstructed.remove(&key).is_some(),
-            _ => false,
+        if self.reconstructed.get(&key).is_some_and(|told| told.is_echoed_by(event)) {
+            return self.reconstructed.remove(&key).is_some();
         }
+        if ["create", "start", "die", "pause", "unpause", "rename", "destroy"].contains(&event.action.as_str()) {
+            // The engine tells a container's life in order: it is beyond what was reconstructed of it.
+            self.reconstructed.retain(|(id, _), _| *id != event.id);
+        }
+        false
     }
 
     fn apply(&mut self, event: &Event) {
@@ -338,6 +363,21 @@ mod tests {
         assert!(world.take(&event("a", "die", 7)), "once only");
         world.take_reconstructed(&Event { gone: true, ..event("a", "start", 8) });
         assert!(world.take(&event("a", "start", 9)), "another one: the engine's word for that one is gone");
+    }
+
+    #[test]
+    fn what_happens_after_a_reconstruction_is_told() {
+        let mut world = World::default();
+        world.take(&event("a", "start", 1));
+        world.take_reconstructed(&event("a", "rename", 5));
+        assert!(world.take(&event("a", "rename", 6)), "after the look: another one");
+        world.take_reconstructed(&event("a", "rename", 10));
+        assert!(world.take(&Event { name: "other".to_owned(), ..event("a", "rename", 9) }), "another name");
+        world.take_reconstructed(&event("a", "rename", 15));
+        assert!(!world.take(&event("a", "rename", 14)));
+        world.take_reconstructed(&event("a", "die", 20));
+        assert!(world.take(&event("a", "start", 21)));
+        assert!(world.take(&event("a", "die", 22)), "the death after the next start is another one");
     }
 
     #[test]
