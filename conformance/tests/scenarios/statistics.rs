@@ -121,7 +121,6 @@ fn a_slow_link_has_the_newest_samples_and_every_answer() {
     for id in ids.iter().take(3) {
         let answer = stage.operation("get_status", json!({"container_id": id}));
         assert_eq!(answer.ok()["status"], "running");
-        assert!(answer.took.as_secs() < 15, "{:?}", answer.took);
     }
     simulated.die(&ids[0], 3).unwrap();
     let died = |frame: &Frame| frame.payload()["action"] == "die" && frame.payload()["container_id"] == ids[0].as_str();
