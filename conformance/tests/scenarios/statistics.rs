@@ -100,8 +100,8 @@ fn streams_begin_and_end_with_their_containers() {
     });
 }
 
-#[test]
-fn a_slow_link_has_the_newest_samples_and_every_answer() {
+/// Takes long: `slow` runs it.
+pub(crate) fn a_slow_link_has_the_newest_samples_and_every_answer() {
     // Ten samples a second of each, some 400 KB, on a link that takes a quarter of that. What has left the agent comes
     // before an answer; if that were megabytes the server would give up on an inspect (15 s) and on its pings (20 s).
     let options = EngineOptions { stats_interval: std::time::Duration::from_millis(100), ..EngineOptions::docker26() };
