@@ -60,7 +60,6 @@ enum State {
     /// Registered; nothing happens before the token is on disk.
     Saving {
         socket: Socket,
-        write: OpId,
         held: VecDeque<Text>,
     },
     Live(Socket),
@@ -73,6 +72,8 @@ pub(crate) struct Link {
     state: State,
     backoff: Backoff,
     identity: Identity,
+    /// The token's write under way; it outlives a link that breaks meanwhile.
+    write: Option<OpId>,
     /// How long it waited before this attempt.
     waited: Duration,
     receipts: Receipts,
@@ -85,6 +86,7 @@ impl Link {
             state: State::Waiting { until: now },
             backoff: Backoff::new(config.reconnect_initial, config.reconnect_max),
             identity: Identity::new(permanent_token),
+            write: None,
             waited: Duration::ZERO,
             receipts: Receipts::default(),
         }
@@ -113,8 +115,7 @@ impl Link {
 
     /// Whether results of this operation are the link's.
     pub(crate) fn owns(&mut self, op: OpId) -> bool {
-        self.socket().is_some_and(|socket| socket.op == op)
-            || matches!(self.state, State::Saving { write, .. } if write == op)
+        self.socket().is_some_and(|socket| socket.op == op) || self.write == Some(op)
     }
 
     /// Something happened on the socket.
@@ -198,7 +199,8 @@ impl Link {
                         let write = ops.id();
                         let request = DiskRequest::Write { file: DataFile::PermanentToken, contents: token };
                         ops.actions.push_back(Action::Disk { op: write, request });
-                        self.state = State::Saving { socket, write, held: VecDeque::new() };
+                        self.write = Some(write);
+                        self.state = State::Saving { socket, held: VecDeque::new() };
                     }
                     None => self.go_live(shared, socket, VecDeque::new(), out),
                 }
@@ -215,9 +217,7 @@ impl Link {
 
     /// The token's write ended, well or not.
     pub(crate) fn saved(&mut self, shared: &Shared, result: Result<(), DiskError>, out: &mut Vec<LinkEvent>) {
-        let State::Saving { socket, held, .. } = std::mem::replace(&mut self.state, State::Closed) else {
-            return;
-        };
+        self.write = None;
         self.identity.unsaved = result.is_err();
         if let Err(error) = result {
             error!(
@@ -227,7 +227,10 @@ impl Link {
                 shared.config.data_path
             );
         }
-        self.go_live(shared, socket, held, out);
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Saving { socket, held } => return self.go_live(shared, socket, held, out),
+            other => other,
+        };
     }
 
     fn go_live(&mut self, shared: &Shared, socket: Socket, held: VecDeque<Text>, out: &mut Vec<LinkEvent>) {

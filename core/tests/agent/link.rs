@@ -61,6 +61,21 @@ fn a_token_that_cannot_be_written_is_kept_in_memory_and_tried_again() {
 }
 
 #[test]
+fn a_write_that_fails_after_its_link_broke_is_not_forgotten() {
+    let mut world = World::new(Engine::new(&[]));
+    world.rules.disk_answers = false;
+    world.run_for(SECOND / 2);
+    world.break_link();
+    let error = DiskError { path: "/data/permanent_token".to_owned(), reason: "Read-only file system".to_owned() };
+    world.input(Input::Disk { op: world.disk_ops[0], result: Err(error) });
+    world.rules.disk_answers = true;
+    world.files.clear();
+    world.run_for(3 * SECOND);
+    assert_eq!(world.registrations(), 2);
+    assert_eq!(world.files["permanent_token"], "permanent-token");
+}
+
+#[test]
 fn waits_longer_after_every_failure_and_starts_again_after_a_success() {
     let mut world = World::with(config(), saved("t"), Engine::new(&[]));
     world.rules.server_up = false;
