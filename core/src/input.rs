@@ -210,7 +210,7 @@ pub struct HostSample {
     pub cpu: String,
     /// All of `/proc/meminfo`.
     pub memory: String,
-    /// Every network interface, in the order of their names.
+    /// The network interfaces, in the order of their names; those of containers (`veth…`) may be left out.
     pub interfaces: Vec<InterfaceSample>,
 }
 

@@ -222,9 +222,10 @@ async fn what_cannot_be_read_is_told() {
         let Err(DockerError::Unreadable(text)) = end else { panic!("{number}: {end:?}") };
         unreadable.push(text);
     }
-    assert!(unreadable[0].contains("<html>"), "{unreadable:?}");
+    // Never with what the engine said: it may be secret.
+    assert!(unreadable[0].contains("expected value") && !unreadable[0].contains("proxy"), "{unreadable:?}");
     assert!(unreadable[2].contains("64 MiB") && unreadable[5].contains("64 MiB"), "{unreadable:?}");
-    assert!(unreadable[3].contains("garbage"), "{unreadable:?}");
+    assert!(unreadable[3].contains("not a stream of JSON") && !unreadable[3].contains("garbage"), "{unreadable:?}");
     assert!(unreadable[4].contains("1 MiB"), "{unreadable:?}");
     eventually("their connections are closed", || fake.closed() == fake.opened()).await;
 }
