@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::docker::ApiVersion;
+use crate::policy::Policy;
 use crate::secret::Secret;
 
 /// The settings the core decides by; where the server and the engine are is the shell's business.
@@ -30,6 +31,8 @@ pub struct Config {
     pub insecure_skip_verify: bool,
     /// `DATA_PATH`, for texts.
     pub data_path: String,
+    /// What the owner of the host allows.
+    pub policy: Policy,
     /// The host, as the shell found it.
     pub host: HostFacts,
 }

@@ -9,6 +9,7 @@
 //!    │ link       connect, register, keep alive, come back      wire   the JSON │
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
+//!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
@@ -42,6 +43,7 @@
 
 mod action;
 mod agent;
+mod audit;
 mod backoff;
 mod commands;
 mod config;
@@ -54,6 +56,7 @@ mod ids;
 mod input;
 mod link;
 mod outbox;
+mod policy;
 mod run;
 mod secret;
 mod stats;
@@ -67,5 +70,6 @@ pub use ids::{ContainerId, OpId};
 pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,
 };
+pub use policy::Policy;
 pub use secret::Secret;
 pub use time::{MonotonicTime, Now, WallTime};

@@ -20,8 +20,12 @@ pub(crate) fn start(settings: &Settings) {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    // A target is matched by its beginning: this is core, shell and agents.
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("dockmon", level);
+    // A target is matched by its beginning: `dockmon` is core, shell and agents. What was done to the host is written
+    // down at any level.
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("dockmon", level)
+        .with_target("dockmon_audit", LevelFilter::INFO);
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = if settings.log_json {
         lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()

@@ -9,6 +9,7 @@ mod gaps;
 mod lists;
 mod lives;
 mod operations;
+mod policy;
 mod prunes;
 mod refused;
 mod registration;

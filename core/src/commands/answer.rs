@@ -2,6 +2,7 @@
 
 use crate::action::Frame;
 use crate::docker::DockerError;
+use crate::policy::Refusal;
 use crate::time::WallTime;
 use crate::wire::{self, Command, CommandKind};
 
@@ -18,6 +19,12 @@ pub(super) fn payload(json: String) -> Fields {
     vec![(PAYLOAD, json)]
 }
 
+/// The id of the container that a `create` has made.
+pub(super) fn created(fields: &Fields) -> Option<String> {
+    let (_, id) = fields.iter().find(|(name, _)| *name == "container_id")?;
+    serde_json::from_str(id).ok()
+}
+
 /// Why a command failed. Its text is for people, and the server looks for words in it (SERVER.md 6).
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CommandError {
@@ -29,9 +36,25 @@ pub(super) enum CommandError {
     NotAvailable(String),
     #[error("{0}")]
     Refused(String),
+    /// The owner of the host does not allow it.
+    #[error(transparent)]
+    Forbidden(#[from] Refusal),
     /// What was tried, with the engine's own words.
     #[error("failed to {doing}: {error}")]
     Docker { doing: &'static str, error: DockerError },
+}
+
+impl CommandError {
+    /// What went wrong without anybody's words.
+    pub(super) fn kind(&self) -> String {
+        match self {
+            Self::Docker { doing, error: DockerError::Status { code, .. } } => {
+                format!("failed to {doing}: the engine refused with status {code}")
+            }
+            Self::Docker { doing, .. } => format!("failed to {doing}"),
+            _ => "the payload is not what the command needs".to_owned(),
+        }
+    }
 }
 
 /// Puts what was tried before an engine's error.

@@ -18,6 +18,11 @@ pub(super) struct Create {
 }
 
 impl Create {
+    /// The new container's name, if one is given.
+    pub(super) fn name(&self) -> Option<String> {
+        name(&serde_json::from_str(self.config.get()).ok()?)
+    }
+
     pub(super) async fn run(self, cx: &Cx) -> Result<Fields, CommandError> {
         let (name, body) = self.request()?;
         let answer = cx.docker(DockerRequest::ContainerCreate { name, body }).await.doing("create container")?;
@@ -31,7 +36,7 @@ impl Create {
         let config: Map<String, Value> =
             serde_json::from_str(self.config.get()).map_err(|_| wrong("config is not an object".to_owned()))?;
         let raw = config.contains_key("Image");
-        let name = ["name", "Name"].iter().find_map(|key| config.get(*key)).and_then(Value::as_str).map(str::to_owned);
+        let name = name(&config);
         if raw && name.is_none() {
             return Ok((None, self.config));
         }
@@ -43,6 +48,10 @@ impl Create {
         };
         Ok((name, to_raw_value(&body).map_err(|error| wrong(error.to_string()))?))
     }
+}
+
+fn name(config: &Map<String, Value>) -> Option<String> {
+    ["name", "Name"].iter().find_map(|key| config.get(*key)).and_then(Value::as_str).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn listed<'a>(image: &'a Image, users: &'a BTreeMap<String, Vec<User>>) -> Liste
 
 #[derive(Deserialize)]
 pub(super) struct Remove {
-    image_id: String,
+    pub(super) image_id: String,
     force: Option<bool>,
 }
 

@@ -23,7 +23,9 @@ use tracing::debug;
 
 use self::answer::{CommandError, Reply};
 use self::operations::Operation;
+use crate::audit::{Ending, Entry};
 use crate::outbox::Kind;
+use crate::policy::{self, Deed, DeedKind, Subject};
 use crate::run::{Cx, Shared, TaskId, Tasks};
 use crate::wire::{Command, CommandKind};
 
@@ -51,6 +53,8 @@ enum Job {
     CreateVolume(volumes::Create),
     DeleteVolume(volumes::Delete),
     PruneVolumes,
+    /// Known by name, and by what it would do; there is nothing yet that does it.
+    NotThereYet(&'static str, DeedKind),
 }
 
 impl Commands {
@@ -71,11 +75,14 @@ impl Commands {
                 let cx = Cx::new(Rc::clone(shared), id);
                 self.running.insert(id);
                 tasks.spawn(id, async move {
-                    let result = job.run(&cx).await;
+                    let result = perform(&cx, reply.id(), job).await;
                     deliver(&cx.shared, &reply, result);
                 });
             }
-            Err(error) => deliver(shared, &reply, Err(error)),
+            Err(error) => {
+                debug!(id = reply.id(), %error, "a command failed");
+                deliver(shared, &reply, Err(error));
+            }
         }
     }
 
@@ -85,10 +92,35 @@ impl Commands {
     }
 }
 
-fn deliver(shared: &Shared, reply: &Reply, result: Result<answer::Fields, CommandError>) {
-    if let Err(error) = &result {
-        debug!(id = reply.id(), %error, "a command failed");
+/// Does what the owner of the host allows, and writes down what was done.
+async fn perform(cx: &Cx, id: &str, job: Job) -> Result<answer::Fields, CommandError> {
+    let mut entry = Entry::begin(cx, id, job.deed());
+    match policy::permit(cx, entry.deed()).await {
+        Ok(subject) => entry.on(subject),
+        Err(refusal) => {
+            entry.end(Ending::Refused(refusal.to_string()));
+            return Err(refusal.into());
+        }
     }
+    let is_create = matches!(job, Job::Operation(Operation::Create(_)));
+    let result = job.run(cx).await;
+    if let (true, Ok(fields)) = (is_create, &result) {
+        entry.on(answer::created(fields).map(|id| Subject { id, name: entry.deed().object.clone().unwrap_or_default() }));
+    }
+    entry.end(match &result {
+        Ok(_) => Ending::Done,
+        Err(CommandError::Forbidden(refusal)) => Ending::Refused(refusal.to_string()),
+        Err(error) => {
+            // The engine may quote what it does not take, and a container's environment is secret.
+            let error = if is_create { error.kind() } else { error.to_string() };
+            debug!(id, error, "a command failed");
+            Ending::Failed(error)
+        }
+    });
+    result
+}
+
+fn deliver(shared: &Shared, reply: &Reply, result: Result<answer::Fields, CommandError>) {
     let frame = reply.frame(result, shared.now.get().wall);
     shared.outbox.borrow_mut().push(Kind::Answer, frame);
 }
@@ -116,11 +148,34 @@ impl Job {
             "create_volume" => Self::CreateVolume(read_payload(name, payload)?),
             "delete_volume" => Self::DeleteVolume(read_payload(name, payload)?),
             "prune_volumes" => Self::PruneVolumes,
-            "update_container" | "self_update" | "deploy_compose" | "scan_compose_dirs" | "read_compose_file" => {
-                return Err(CommandError::NotAvailable(name.to_owned()));
-            }
+            "update_container" => Self::NotThereYet("update_container", DeedKind::Update),
+            "self_update" => Self::NotThereYet("self_update", DeedKind::SelfUpdate),
+            "deploy_compose" => Self::NotThereYet("deploy_compose", DeedKind::Compose),
+            "scan_compose_dirs" => Self::NotThereYet("scan_compose_dirs", DeedKind::Files),
+            "read_compose_file" => Self::NotThereYet("read_compose_file", DeedKind::Files),
             _ => return Err(CommandError::Unknown { what: "command", name: name.to_owned() }),
         })
+    }
+
+    /// What it is about to do.
+    fn deed(&self) -> Deed {
+        let (name, kind, object) = match self {
+            Self::Operation(operation) => return operation.deed(),
+            Self::ListContainers => ("list_containers", DeedKind::Look, None),
+            Self::ListImages => ("list_images", DeedKind::Look, None),
+            Self::RemoveImage(image) => ("remove_image", DeedKind::Change, Some(image.image_id.clone())),
+            Self::PruneImages => ("prune_images", DeedKind::Change, None),
+            Self::ListNetworks => ("list_networks", DeedKind::Look, None),
+            Self::CreateNetwork(network) => ("create_network", DeedKind::Change, Some(network.name.clone())),
+            Self::DeleteNetwork(network) => ("delete_network", DeedKind::Change, Some(network.network_id.clone())),
+            Self::PruneNetworks => ("prune_networks", DeedKind::Change, None),
+            Self::ListVolumes => ("list_volumes", DeedKind::Look, None),
+            Self::CreateVolume(volume) => ("create_volume", DeedKind::Change, Some(volume.name.clone())),
+            Self::DeleteVolume(volume) => ("delete_volume", DeedKind::Change, Some(volume.volume_name.clone())),
+            Self::PruneVolumes => ("prune_volumes", DeedKind::Change, None),
+            Self::NotThereYet(name, kind) => (*name, *kind, None),
+        };
+        Deed { name, kind, container: None, object }
     }
 
     async fn run(self, cx: &Cx) -> Result<answer::Fields, CommandError> {
@@ -138,6 +193,7 @@ impl Job {
             Self::CreateVolume(volume) => volumes::create(cx, volume).await.map(answer::payload),
             Self::DeleteVolume(volume) => volumes::delete(cx, volume).await.map(answer::payload),
             Self::PruneVolumes => volumes::prune(cx).await.map(answer::payload),
+            Self::NotThereYet(name, _) => Err(CommandError::NotAvailable(name.to_owned())),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::docker::views::{Created, Network, Pruned, elements, read};
 use crate::docker::{DockerError, DockerRequest};
 use crate::events::INSPECTS_AT_ONCE;
 use crate::ids::{ContainerId, short};
+use crate::policy;
 use crate::run::Cx;
 use crate::time::WallTime;
 use crate::wire::json;
@@ -87,7 +88,7 @@ pub(super) async fn list(cx: &Cx) -> Result<String, CommandError> {
 
 #[derive(Deserialize)]
 pub(super) struct Create {
-    name: String,
+    pub(super) name: String,
     driver: Option<String>,
     subnet: Option<String>,
     gateway: Option<String>,
@@ -137,7 +138,7 @@ fn taken(error: DockerError, name: &str) -> DockerError {
 
 #[derive(Deserialize)]
 pub(super) struct Delete {
-    network_id: String,
+    pub(super) network_id: String,
     force: Option<bool>,
 }
 
@@ -159,8 +160,11 @@ pub(super) async fn delete(cx: &Cx, delete: Delete) -> Result<String, CommandErr
             names.join(", ")
         )));
     }
-    for container in network.containers.0.keys() {
-        let container = ContainerId::new(container.clone());
+    let attached: Vec<ContainerId> = network.containers.0.keys().map(|id| ContainerId::new(id.clone())).collect();
+    for container in &attached {
+        policy::spare_protected(cx, container, "disconnect").await?;
+    }
+    for container in attached {
         let request = DockerRequest::NetworkDisconnect { id: id.to_owned(), container };
         match cx.docker(request).await {
             // It went by itself meanwhile.

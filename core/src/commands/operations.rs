@@ -11,6 +11,7 @@ use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerDetails, read};
 use crate::events::RunState;
 use crate::ids::ContainerId;
+use crate::policy::{Deed, DeedKind};
 use crate::run::Cx;
 use crate::wire::json;
 
@@ -115,6 +116,27 @@ impl Operation {
         }
     }
 
+    /// What it is about to do.
+    pub(super) fn deed(&self) -> Deed {
+        let (name, kind, object) = match self {
+            Self::Start(_) => ("start", DeedKind::Change, None),
+            Self::Stop(_) => ("stop", DeedKind::Harm, None),
+            Self::Restart(_) => ("restart", DeedKind::Harm, None),
+            Self::Kill(_) => ("kill", DeedKind::Harm, None),
+            Self::Pause(_) => ("pause", DeedKind::Harm, None),
+            Self::Unpause(_) => ("unpause", DeedKind::Change, None),
+            Self::Remove(_) => ("remove", DeedKind::Harm, None),
+            Self::Rename(rename) => ("rename", DeedKind::Harm, Some(rename.new_name.clone())),
+            Self::GetLogs(_) => ("get_logs", DeedKind::Look, None),
+            Self::Inspect(_) => ("inspect", DeedKind::Look, None),
+            Self::GetStatus(_) => ("get_status", DeedKind::Look, None),
+            Self::VerifyRunning(_) => ("verify_running", DeedKind::Look, None),
+            Self::PullImage(pull) => ("pull_image", DeedKind::Change, Some(pull.image.clone())),
+            Self::Create(create) => ("create", DeedKind::Change, create.name()),
+        };
+        Deed { name, kind, container: self.container().cloned(), object }
+    }
+
     pub(super) async fn run(self, cx: &Cx) -> Result<Fields, CommandError> {
         match self {
             Self::Start(Target { container_id: id }) => {
@@ -181,7 +203,7 @@ async fn change(
 
 /// Docker stops a paused container, Podman refuses to. Whatever fails here, the stop itself will say.
 async fn unpause_for_podman(cx: &Cx, id: &ContainerId) {
-    let known = cx.shared.world.borrow().find(id.as_str()).map(|known| known.state);
+    let known = cx.shared.world.borrow().find(id.as_str()).map(|(_, known)| known.state);
     if cx.shared.engine.borrow().is_podman() && known == Some(RunState::Paused) {
         let _ = cx.docker(DockerRequest::ContainerUnpause { id: id.clone() }).await;
     }

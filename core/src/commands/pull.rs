@@ -16,7 +16,7 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
 pub(super) struct PullImage {
-    image: String,
+    pub(super) image: String,
     deployment_id: Option<String>,
 }
 

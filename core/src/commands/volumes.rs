@@ -57,7 +57,7 @@ pub(super) async fn list(cx: &Cx) -> Result<String, CommandError> {
 
 #[derive(Deserialize)]
 pub(super) struct Create {
-    name: String,
+    pub(super) name: String,
 }
 
 pub(super) async fn create(cx: &Cx, volume: Create) -> Result<String, CommandError> {
@@ -70,7 +70,7 @@ pub(super) async fn create(cx: &Cx, volume: Create) -> Result<String, CommandErr
 
 #[derive(Deserialize)]
 pub(super) struct Delete {
-    volume_name: String,
+    pub(super) volume_name: String,
     force: Option<bool>,
 }
 

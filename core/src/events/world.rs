@@ -150,12 +150,12 @@ impl World {
     }
 
     /// A container by its full or short id, or its name.
-    pub(crate) fn find(&self, reference: &str) -> Option<&Known> {
+    pub(crate) fn find(&self, reference: &str) -> Option<(&str, &Known)> {
         let by_id = self.containers.range(reference.to_owned()..).next();
         by_id
             .filter(|(id, _)| id.starts_with(reference) && reference.len() >= 12)
-            .map(|(_, known)| known)
-            .or_else(|| self.containers.values().find(|known| known.name == reference))
+            .or_else(|| self.containers.iter().find(|(_, known)| known.name == reference))
+            .map(|(id, known)| (id.as_str(), known))
     }
 
     /// Where to ask the engine to go on; `None` before anything was followed.

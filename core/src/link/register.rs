@@ -3,20 +3,25 @@
 use crate::action::Frame;
 use crate::config::Config;
 use crate::engine::EngineFacts;
+use crate::policy::{DeedKind, Policy};
 use crate::secret::Secret;
 use crate::wire::{Capabilities, Register};
 
-/// What this agent can do so far. Updates, self-updates, shells and Compose come with their own issues.
-const CAPABILITIES: Capabilities = Capabilities {
-    container_operations: true,
-    container_updates: false,
-    event_streaming: true,
-    stats_collection: true,
-    shell_access: false,
-    multi_env_files: false,
-    self_update: false,
-    compose_deployments: false,
-};
+const HAS_SHELLS: bool = false;
+
+/// What this agent can do so far, and may. Updates, self-updates and Compose come with their own issues.
+fn capabilities(policy: &Policy) -> Capabilities {
+    Capabilities {
+        container_operations: policy.allows(DeedKind::Change),
+        container_updates: false,
+        event_streaming: true,
+        stats_collection: true,
+        shell_access: HAS_SHELLS && policy.allows(DeedKind::Shell),
+        multi_env_files: false,
+        self_update: false,
+        compose_deployments: false,
+    }
+}
 
 pub(super) fn frame(config: &Config, engine: &EngineFacts, permanent: Option<&Secret>) -> Frame {
     let (hostname, hostname_source) = hostname(config, engine);
@@ -28,7 +33,7 @@ pub(super) fn frame(config: &Config, engine: &EngineFacts, permanent: Option<&Se
         version: &config.version,
         proto_version: &config.proto_version,
         force_unique_registration: config.force_unique_registration,
-        capabilities: CAPABILITIES,
+        capabilities: capabilities(&config.policy),
         agent_os: &config.host.os,
         agent_arch: &config.host.arch,
         os_type: &engine.os_type,

@@ -14,6 +14,7 @@ pub(crate) struct Container {
     pub(crate) started: i64,
     pub(crate) finished: i64,
     pub(crate) exit_code: i64,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 #[derive(Default)]
@@ -232,7 +233,7 @@ fn inspect(id: &str, container: &Container) -> Value {
     json!({"Id": id, "Name": format!("/{}", container.name), "Created": "2026-11-23T00:00:00Z",
         "State": {"Status": if container.running { "running" } else { "exited" }, "ExitCode": container.exit_code,
             "StartedAt": time(container.started), "FinishedAt": time(container.finished)},
-        "Config": {"Image": "demo:1", "Env": ["A=1"], "Labels": {}},
+        "Config": {"Image": "demo:1", "Env": ["A=1"], "Labels": container.labels},
         "HostConfig": {"RestartPolicy": {"Name": "always"}}})
 }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use dockmon_core::{
-    Action, Agent, Config, DataFile, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now, OpId, Saved,
-    Secret, SocketEvent, SocketKind, Text, WallTime,
+    Action, Agent, Config, DataFile, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now, OpId, Policy,
+    Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
 };
 use serde_json::Value;
 
@@ -67,6 +67,7 @@ pub(crate) fn config() -> Config {
         registration_token: Some(Secret::new("one-time-token")),
         insecure_skip_verify: false,
         data_path: "/data".to_owned(),
+        policy: Policy::default(),
         host: HostFacts { os: "linux".to_owned(), arch: "amd64".to_owned(), ..HostFacts::default() },
     }
 }

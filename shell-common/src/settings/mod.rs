@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dockmon_core::docker::ApiVersion;
-use dockmon_core::{Config, DataFile, DiskError, HostFacts, Saved, Secret};
+use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, Saved, Secret};
 
 pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
@@ -60,6 +60,7 @@ pub struct Settings {
     reconnect_initial: Duration,
     reconnect_max: Duration,
     proto_version: String,
+    policy: Policy,
 }
 
 impl Settings {
@@ -108,6 +109,8 @@ impl Settings {
             .unwrap_or_default();
         let log_json = vars.flag("LOG_JSON", true);
 
+        let policy = policy(&mut vars);
+
         // Nothing uses these yet. A slip in them is told now all the same, rather than at the first update.
         let _ = vars.duration("UPDATE_TIMEOUT", Duration::from_secs(120));
         let _ = vars.absolute_path("AGENT_STACKS_DIR");
@@ -133,6 +136,7 @@ impl Settings {
                 reconnect_initial,
                 reconnect_max,
                 proto_version,
+                policy,
             }),
             _ => Err(SettingsErrors(vars.problems)),
         }
@@ -151,6 +155,7 @@ impl Settings {
             registration_token: self.registration_token.clone(),
             insecure_skip_verify: self.tls.insecure,
             data_path: self.data_path.display().to_string(),
+            policy: self.policy,
             host,
         }
     }
@@ -217,6 +222,17 @@ fn default_engine_socket(
     }
     places.extend(home.map(|home| home.join(".docker/run/docker.sock")));
     places.into_iter().find(|path| exists(path)).unwrap_or_else(|| usual.into())
+}
+
+/// What the owner of the host allows.
+fn policy<F: Fn(&str) -> Option<String>>(vars: &mut Vars<F>) -> Policy {
+    Policy {
+        read_only: vars.flag("AGENT_READ_ONLY", false),
+        disable_shell: vars.flag("AGENT_DISABLE_SHELL", false),
+        disable_updates: vars.flag("AGENT_DISABLE_UPDATES", false),
+        disable_self_update: vars.flag("AGENT_DISABLE_SELF_UPDATE", false),
+        disable_compose: vars.flag("AGENT_DISABLE_COMPOSE", false),
+    }
 }
 
 fn proxies<F: Fn(&str) -> Option<String>>(vars: &mut Vars<F>) -> ProxySettings {

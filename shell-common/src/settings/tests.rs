@@ -47,6 +47,9 @@ fn takes_everything() {
         ("LOG_LEVEL", "WARN"),
         ("LOG_JSON", "f"),
         ("PROTO_VERSION", "1.2"),
+        ("AGENT_READ_ONLY", "true"),
+        ("AGENT_DISABLE_SHELL", "1"),
+        ("AGENT_DISABLE_COMPOSE", "t"),
         ("REGISTRATION_TOKEN", ""),
         ("PERMANENT_TOKEN", "a:b_C-9"),
         ("https_proxy", "http://u:p@proxy:3128"),
@@ -58,6 +61,15 @@ fn takes_everything() {
     let config = settings.config(HostFacts::default());
     assert_eq!(config.agent_name.as_deref(), Some("web-1"));
     assert!(config.force_unique_registration && config.insecure_skip_verify);
+    let (on, off) = (true, false);
+    let policy = Policy {
+        read_only: on,
+        disable_shell: on,
+        disable_updates: off,
+        disable_self_update: off,
+        disable_compose: on,
+    };
+    assert_eq!(config.policy, policy);
     assert_eq!(config.reconnect_max, Duration::from_secs(90));
     assert_eq!(config.registration_token, None);
     let shown = format!("{settings:?}");
