@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::agent::{DEADLINE, eventually};
 use crate::support::engines::Kind::{Docker20, Docker26, Podman};
-use crate::support::engines::{Engine, every_engine, on_engines};
+use crate::support::engines::{Engine, every_engine, not_run, on_engines};
 use crate::support::objects::body;
 use crate::support::stage::Stage;
 
@@ -150,6 +150,32 @@ fn a_pull_that_fails_gives_the_engines_words() {
         let error = stage.operation("pull_image", json!({"image": image})).error();
         assert!(error.starts_with("failed to pull image: "), "{error}");
         assert!(error.contains("connection refused") || error.contains("access denied"), "{error}");
+        stage.check();
+    });
+}
+
+/// Where the tests' registry listens; engines speak plain HTTP with this address.
+const REGISTRY: &str = "127.0.0.1:5000";
+
+#[test]
+fn a_pull_brings_what_the_registry_has() {
+    if std::net::TcpStream::connect(REGISTRY).is_err() {
+        not_run(&format!("a pull from a registry: none listens on {REGISTRY}"));
+        return;
+    }
+    on_engines(&[Docker20, Docker26, Podman], |engine| {
+        let stage = Stage::new(engine);
+        let (client, name) = (&engine.client, format!("{REGISTRY}/{}", stage.objects.name("app")));
+        client.post(&format!("/images/busybox:latest/tag?repo={name}&tag=1"), None);
+        let pushed = client.push(&format!("/images/{name}/push?tag=1&tlsVerify=false"));
+        assert!(pushed.status < 400 && !pushed.text().contains("errorDetail"), "{pushed}");
+        client.delete(&format!("/images/{name}:1"));
+        let asked = json!({"image": format!("{name}:1"), "deployment_id": "host:stack:0badcafe"});
+        assert_eq!(stage.operation("pull_image", asked).ok()["image"], json!(format!("{name}:1")));
+        client.get(&format!("/images/{name}:1/json"));
+        let told = stage.server.events("deploy_progress");
+        assert!(told.iter().all(|frame| frame.payload()["stage"] == "pulling_image") && !told.is_empty());
+        client.delete(&format!("/images/{name}:1"));
         stage.check();
     });
 }

@@ -22,6 +22,8 @@ pub(crate) struct Daemon {
     program: PathBuf,
     child: Option<Child>,
     folder: TempDir,
+    /// A Podman with images and containers of its own.
+    alone: bool,
 }
 
 impl Daemon {
@@ -40,12 +42,35 @@ impl Daemon {
             not_run(&format!("a private {kind:?}: it needs root and unshare"));
             return None;
         }
-        let mut daemon = Self { kind, program, child: None, folder: tempfile::tempdir().unwrap() };
+        let mut daemon = Self { kind, program, child: None, folder: tempfile::tempdir().unwrap(), alone: true };
         daemon.start();
+        daemon.import_busybox(&busybox);
+        Some(daemon)
+    }
+
+    fn import_busybox(&self, busybox: &Path) {
         let busybox = std::fs::read(busybox).unwrap();
         let image = tar(&[("bin/sh", 0o755, &busybox), ("bin/sleep", 0o755, &busybox), ("bin/true", 0o755, &busybox)]);
         let path = "/images/create?fromSrc=-&repo=busybox&tag=latest";
-        Client::new(daemon.socket()).upload(path, "application/x-tar", &image);
+        Client::new(self.socket()).upload(path, "application/x-tar", &image);
+    }
+
+    /// An engine of this kind with nothing but a busybox image, which shares nothing with any other.
+    pub(crate) fn alone(kind: Kind) -> Option<Self> {
+        if kind != Kind::Podman {
+            return Self::docker(kind);
+        }
+        let (Some(program), Some(busybox)) = (in_path("podman"), in_path("busybox")) else {
+            not_run("a private Podman: no podman or no busybox");
+            return None;
+        };
+        if !rustix::process::geteuid().is_root() {
+            not_run("a private Podman: it needs root");
+            return None;
+        }
+        let mut daemon = Self { kind, program, child: None, folder: tempfile::tempdir().unwrap(), alone: true };
+        daemon.start();
+        daemon.import_busybox(&busybox);
         Some(daemon)
     }
 
@@ -57,7 +82,8 @@ impl Daemon {
             not_run("a private service of Podman: it needs root and podman");
             return None;
         };
-        let mut daemon = Self { kind: Kind::Podman, program, child: None, folder: tempfile::tempdir().unwrap() };
+        let folder = tempfile::tempdir().unwrap();
+        let mut daemon = Self { kind: Kind::Podman, program, child: None, folder, alone: false };
         daemon.start();
         Some(daemon)
     }
@@ -73,8 +99,13 @@ impl Daemon {
 
     fn command(&self) -> Command {
         let host = format!("unix://{}", self.socket().display());
+        let below = |name: &str| self.folder.path().join(name);
         if self.kind == Kind::Podman {
             let mut command = Command::new(&self.program);
+            if self.alone {
+                command.arg("--root").arg(below("root")).arg("--runroot").arg(below("run"));
+                command.arg("--tmpdir").arg(below("tmp")).arg("--network-config-dir").arg(below("net"));
+            }
             command.args(["system", "service", "--time=0", &host]);
             // The shared one needs it where the machine allows less than Podman would like.
             let settings = Path::new("/tmp/engines/containers.conf");
@@ -83,7 +114,6 @@ impl Daemon {
             }
             return command;
         }
-        let below = |name: &str| self.folder.path().join(name);
         let mut command = Command::new("unshare");
         command.args(["-n", "-m", "--"]).arg(&self.program).args(["-H", &host]);
         command.arg("--data-root").arg(below("data")).arg("--exec-root").arg(below("run"));
@@ -150,6 +180,11 @@ impl Drop for Daemon {
             }
             let _ = child.kill();
             let _ = child.wait();
+        }
+        // Podman mounts its folder of layers on itself, and leaves that so.
+        let layers = self.folder.path().join("root/overlay");
+        if layers.exists() {
+            let _ = rustix::mount::unmount(&layers, rustix::mount::UnmountFlags::empty());
         }
         if let Some(pid) = self.containerd() {
             let _ = kill_process(pid, Signal::TERM);

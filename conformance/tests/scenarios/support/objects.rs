@@ -156,6 +156,7 @@ impl Drop for Objects {
             text.trim_start_matches('/')
                 .trim_start_matches("docker.io/library/")
                 .trim_start_matches("localhost/")
+                .trim_start_matches("127.0.0.1:5000/")
                 .starts_with(&self.prefix)
                 .then(|| text.to_owned())
         };
