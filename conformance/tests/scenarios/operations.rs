@@ -40,6 +40,10 @@ fn each_change_of_state_is_made_and_answered() {
                 // Killed before its traps are set again it would take the whole timeout.
                 stage.objects.wait_ready(&id, 1);
             }
+            if action == "kill" {
+                // Killed before it has said so, this life would never count below.
+                stage.objects.wait_ready(&id, 2);
+            }
             let answer = stage.on(action, short);
             assert_eq!(answer["status"], status, "{action}");
             assert_eq!((&answer["success"], &answer["container_id"]), (&json!(true), &json!(short)), "{action}");
