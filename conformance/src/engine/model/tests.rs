@@ -160,7 +160,7 @@ fn the_ring_holds_256_and_since_and_until_are_inclusive() {
     assert_eq!(m.events_window(Some(&to), Some(&from), None, 0).unwrap_err().status, 400);
     let odd = m.events_window(Some("2026-11-24T02:21:13Z"), None, None, 0).unwrap_err();
     assert_eq!(odd.message, "strconv.ParseInt: parsing \"2026-11-24T02:21:13Z\": invalid syntax");
-    let filtered = m.events_window(Some("0"), None, Some(r#"{"type":["image"]}"#, 0)).unwrap();
+    let filtered = m.events_window(Some("0"), None, Some(r#"{"type":["image"]}"#), 0).unwrap();
     assert!(filtered.backlog.is_empty());
 }
 
