@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
-use crate::{Engine, EngineAddress, Runtime, seed};
+use crate::{Engine, Runtime, Way, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -74,7 +74,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     settings: Settings,
     stop: impl Future<Output = ()>,
     core: impl FnOnce(Config, Saved, u64) -> C,
-    engine: impl FnOnce(R, EngineAddress, UnboundedSender<Input>) -> E,
+    engine: impl FnOnce(R, Way, UnboundedSender<Input>) -> E,
 ) -> u8 {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -83,6 +83,9 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         data = %settings.data_path.display(),
         "the agent starts"
     );
+    if settings.engine.is_unverified() {
+        tracing::warn!("the engine's certificate is not verified: set DOCKER_TLS_VERIFY=true");
+    }
     for error in &settings.unreadable {
         tracing::warn!("{error}: going on without it; set its owner and mode right, or remove it");
     }

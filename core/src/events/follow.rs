@@ -84,6 +84,10 @@ fn say(error: &DockerError, said: &mut Option<String>) {
             %error,
             "no engine socket: mount it (-v /var/run/docker.sock:/var/run/docker.sock) or set DOCKER_HOST"
         ),
+        DockerError::Unreachable { reason, .. } if reason.contains("TLS") => error!(
+            %error,
+            "the engine is not reached with DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH as they are"
+        ),
         DockerError::Unreachable { .. } => error!(%error, "the engine is away: waiting for it"),
         DockerError::Incompatible(_) => error!(%error, "waiting for another engine"),
         _ => warn!(%error, "the engine's event stream ended: opening it again"),

@@ -76,8 +76,8 @@ pub(super) async fn run<R: Runtime>(
 
 /// Sends the request, and judges the head of its answer.
 async fn open<R: Runtime>(pool: &Pool<R>, stream: Box<Stream>) -> Result<Feed<R::Io>, DockerError> {
-    let io = connect(&pool.runtime, &pool.address).await?;
-    let (status, mut feed) = Feed::open(io, &stream.call, &stream.headers).await?;
+    let io = connect(&pool.runtime, &pool.way).await?;
+    let (status, mut feed) = Feed::open(io, &pool.way, &stream.call, &stream.headers).await?;
     if status.is_success() {
         return Ok(feed);
     }

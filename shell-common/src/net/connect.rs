@@ -129,7 +129,7 @@ async fn start_tls<R: Runtime>(
             // Whoever puts it right may do so in the files it was read from.
             network.tls.forget();
         }
-        failed(tls::reason(&error))
+        failed(tls::reason(&error, &tls::SERVER))
     })
 }
 

@@ -5,8 +5,8 @@ mod proxy;
 mod resolve;
 mod socket;
 mod sockets;
-mod tls;
-mod verify;
+pub(crate) mod tls;
+pub(crate) mod verify;
 
 use std::future::Future;
 use std::pin::pin;
