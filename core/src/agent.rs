@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::events::{World, follow, keep_cursor, save_cursor};
 use crate::host_stats::HostStats;
 use crate::ids::OpId;
-use crate::input::{Input, SocketEvent};
+use crate::input::{DockerEvent, Input, SocketEvent};
 use crate::link::{Link, LinkEvent, StatsLink};
 use crate::run::{Cx, Ops, Outcome, Shared, TaskId, Tasks};
 use crate::stats::Stats;
@@ -84,6 +84,7 @@ impl Agent {
             now: Cell::new(Now::default()),
             ops: RefCell::new(Ops::default()),
             chance: RefCell::new(Chance::new(seed)),
+            permissions: RefCell::default(),
             engine: RefCell::new(Engine { facts: None, made_id: saved.engine_id }),
             details: RefCell::default(),
             world: RefCell::new(World::default()),
@@ -111,6 +112,9 @@ impl Agent {
             let cursor = self.saved_cursor.take();
             self.spawn(|cx| follow(cx, cursor));
             self.spawn(keep_cursor);
+        }
+        if let Input::Docker { event: DockerEvent::Done(Err(error)), .. } = &input {
+            self.shared.permissions.borrow_mut().note(error);
         }
         match input {
             Input::Timeout => {}

@@ -63,7 +63,11 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
     // An engine with another default network (Podman) has no bridge: its start is not known then.
     let bridge = answers.pop().and_then(Result::ok).flatten();
     let info = answers.pop().transpose()?.flatten();
-    let version = answers.pop().transpose()?.flatten();
+    let version = match answers.pop() {
+        // Then there is nothing to negotiate.
+        Some(Err(error)) if error.is_forbidden() && cx.shared.config.docker_api_version.is_some() => None,
+        version => version.transpose()?.flatten(),
+    };
     let version: views::Version = read_body(version.as_deref());
     let info: views::Info = read_body(info.as_deref());
     let bridge: views::Network = read_body(bridge.as_deref());
@@ -119,13 +123,14 @@ fn choose(newest: &str, oldest: &str) -> Result<ApiVersion, DockerError> {
     })
 }
 
-/// The host's addresses. Seen from inside a container they hold the engine's bridges, which lead nowhere from outside.
+/// The host's addresses. Seen from inside a container they hold the engine's bridges, which lead nowhere from outside:
+/// where its networks cannot be had, none of them is told.
 async fn host_ips(cx: &Cx) -> Vec<String> {
     let host = &cx.shared.config.host;
     if !host.ips_hold_bridges || host.ips.is_empty() {
         return host.ips.clone();
     }
-    let networks = cx.ask(DockerRequest::NetworkList).await.ok().flatten();
+    let Ok(networks) = cx.ask(DockerRequest::NetworkList).await else { return Vec::new() };
     let subnets: Vec<Subnet> = networks
         .as_deref()
         .map(views::elements)

@@ -56,6 +56,7 @@ mod ids;
 mod input;
 mod link;
 mod outbox;
+mod permissions;
 mod policy;
 mod run;
 mod secret;

@@ -3,6 +3,7 @@
 //! Requests are named in the Engine API's own words; answers cross as raw JSON, of which the core reads the few fields
 //! it needs and passes on the whole.
 
+pub mod calls;
 mod error;
 mod request;
 mod version;

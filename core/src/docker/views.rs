@@ -45,6 +45,11 @@ pub(crate) struct ContainerSummary<'a> {
     pub(crate) image_id: Lenient<String>,
     #[serde(rename = "State")]
     pub(crate) state: Lenient<String>,
+    /// Seconds since the epoch.
+    #[serde(rename = "Created")]
+    pub(crate) created: Lenient<i64>,
+    #[serde(rename = "Labels")]
+    pub(crate) labels: Lenient<BTreeMap<String, String>>,
     #[serde(rename = "HostConfig", borrow)]
     pub(crate) host_config: Option<&'a RawValue>,
     #[serde(rename = "RepoDigests", borrow)]

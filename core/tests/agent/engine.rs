@@ -28,6 +28,10 @@ pub(crate) struct Engine {
     pub(crate) requests: Vec<(String, Option<ApiVersion>)>,
     /// Requests by this name are not answered.
     pub(crate) silent: Option<&'static str>,
+    /// Requests by these names are not let through.
+    pub(crate) forbidden: Vec<&'static str>,
+    /// Requests by this name fail with this status.
+    pub(crate) failing: Option<(&'static str, u16)>,
     /// What unary requests are answered with instead of the truth, from the end.
     pub(crate) instead: Vec<Value>,
     streams: BTreeMap<OpId, DockerRequest>,
@@ -150,6 +154,16 @@ impl Engine {
             self.done(op, Err(DockerError::Unreachable { address, reason }));
             return;
         }
+        let call = request.call();
+        if self.forbidden.contains(&call.request) {
+            let (call, needs) = (call.to_string(), call.needs());
+            self.done(op, Err(DockerError::Forbidden { code: 403, call, needs, message: None }));
+            return;
+        }
+        if let Some((_, code)) = self.failing.filter(|(name, _)| *name == call.request) {
+            self.done(op, Err(DockerError::Status { code, message: "input/output error".to_owned() }));
+            return;
+        }
         let oldest: ApiVersion = self.api.1.parse().unwrap();
         if let Some(api) = api.filter(|api| *api < oldest) {
             let message = format!("client version {api} is too old. Minimum supported API version is {oldest}, …");
@@ -219,7 +233,7 @@ impl Engine {
     fn list(&self) -> Value {
         let summary = |(id, container): (&String, &Container)| {
             json!({"Id": id, "Names": [format!("/{}", container.name)], "Image": "demo:1", "ImageID": "sha256:i",
-                "State": if container.running { "running" } else { "exited" }, "HostConfig": {"NetworkMode": "default"}})
+                "Created": 1_795_400_000, "State": if container.running { "running" } else { "exited" }, "HostConfig": {"NetworkMode": "default"}})
         };
         self.containers.iter().map(summary).collect::<Vec<_>>().into()
     }

@@ -69,7 +69,7 @@ pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Re
     let mut request = call.request(way);
     if let Some(mut connection) = pool.take() {
         match connection.send(request).await {
-            Ok(head) => return receive(pool, connection, head).await,
+            Ok(head) => return receive(pool, connection, call, head).await,
             Err(failed) => {
                 // The others are as old.
                 pool.clear();
@@ -83,7 +83,7 @@ pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Re
     }
     let mut connection = Connection::open(&pool.runtime, way).await?;
     match connection.send(request).await {
-        Ok(head) => receive(pool, connection, head).await,
+        Ok(head) => receive(pool, connection, call, head).await,
         Err(failed) => Err(way.broken(&failed.error)),
     }
 }
@@ -92,6 +92,7 @@ pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Re
 async fn receive<R: Runtime>(
     pool: &Arc<Pool<R>>,
     mut connection: Connection<R::Io>,
+    call: &Call,
     mut head: Response<Incoming>,
 ) -> Result<Answer, DockerError> {
     let status = head.status();
@@ -107,7 +108,7 @@ async fn receive<R: Runtime>(
     if refused {
         // A refusal whose text is cut or broken is a refusal all the same.
         let text = body.map(|body| body.bytes).unwrap_or_default();
-        return Err(pool.way.judged(refusal::refusal(status, &text)));
+        return Err(pool.way.judged(refusal::refusal(call, status, &text)));
     }
     if !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
         return Err(refusal::unexpected(status));

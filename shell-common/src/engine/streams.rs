@@ -94,5 +94,5 @@ async fn open<R: Runtime>(pool: &Pool<R>, stream: Box<Stream>) -> Result<Feed<R:
         });
         more = next.await.unwrap_or(false);
     }
-    Err(refusal::refusal(status, &text))
+    Err(refusal::refusal(&stream.call, status, &text))
 }
