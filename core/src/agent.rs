@@ -85,7 +85,7 @@ impl Agent {
             ops: RefCell::new(Ops::default()),
             chance: RefCell::new(Chance::new(seed)),
             permissions: RefCell::default(),
-            engine: RefCell::new(Engine { facts: None, made_id: saved.engine_id }),
+            engine: RefCell::new(Engine { made_id: saved.engine_id, ..Engine::default() }),
             details: RefCell::default(),
             world: RefCell::new(World::default()),
             suspects: RefCell::default(),
@@ -165,6 +165,12 @@ impl Agent {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// The full id of the container that the agent runs in (container mode); none in native mode, and as long as the
+    /// engine was not asked.
+    pub fn own_container(&self) -> Option<String> {
+        self.shared.engine.borrow().own_container.clone()
     }
 
     /// What the agent holds now.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::action::DataFile;
 use crate::docker::views::{self, read};
 use crate::docker::{ApiVersion, DockerError, DockerRequest};
+use crate::own_container;
 use crate::run::Cx;
 use crate::secret::Secret;
 
@@ -24,9 +25,16 @@ pub(crate) struct Engine {
     pub(crate) facts: Option<EngineFacts>,
     /// `engine_id` from the disk, or as made in this life (Podman only).
     pub(crate) made_id: Option<String>,
+    /// The full id of the container that the agent runs in; none in native mode.
+    pub(crate) own_container: Option<String>,
 }
 
 impl Engine {
+    /// Whether this full id is that of the container that the agent runs in.
+    pub(crate) fn is_own_container(&self, id: &str) -> bool {
+        self.own_container.as_deref() == Some(id)
+    }
+
     pub(crate) fn is_podman(&self) -> bool {
         self.facts.as_ref().is_some_and(|facts| facts.is_podman)
     }
@@ -78,6 +86,7 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
     if id.is_empty() {
         return Err(DockerError::Unreadable("it gives no ID in /info".to_owned()));
     }
+    let own_container = own_container::find(cx).await;
     let facts = EngineFacts {
         id,
         name: info.name.0,
@@ -92,6 +101,10 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
         host_ips,
     };
     let mut engine = cx.shared.engine.borrow_mut();
+    if engine.own_container != own_container {
+        info!(container = own_container, "where the agent runs");
+        engine.own_container = own_container;
+    }
     if engine.facts.as_ref() != Some(&facts) {
         info!(version = %facts.version, api = %api, name = %facts.name, "engine connected");
         engine.facts = Some(facts);

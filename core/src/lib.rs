@@ -56,6 +56,7 @@ mod ids;
 mod input;
 mod link;
 mod outbox;
+mod own_container;
 mod permissions;
 mod policy;
 mod run;
@@ -66,7 +67,7 @@ pub mod wire;
 
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 pub use agent::{Agent, Load};
-pub use config::{Config, HostFacts, Saved};
+pub use config::{Config, ContainerClues, HostFacts, Saved};
 pub use ids::{ContainerId, OpId};
 pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,

@@ -6,6 +6,7 @@ mod engine;
 mod events;
 mod link;
 mod odd_input;
+mod own_container;
 mod permissions;
 mod policy;
 mod replay;
