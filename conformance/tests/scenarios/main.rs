@@ -2,6 +2,7 @@
 
 mod command_line;
 mod disk;
+mod engine_tls;
 mod engine_trouble;
 mod events;
 mod fidelity;
@@ -9,12 +10,14 @@ mod gaps;
 mod lists;
 mod lives;
 mod operations;
+mod own_container;
 mod policy;
 mod prunes;
 mod refused;
 mod registration;
 mod restarts;
 mod slow;
+mod socket_proxy;
 mod statistics;
 mod support;
 mod ways;

@@ -2,6 +2,10 @@
 
 use dockmon_core::ContainerClues;
 
+/// Files that an engine mounts into every container, those first that are its own even where it has the network of
+/// another one.
+const OWN_FILES: [&str; 4] = ["/run/.containerenv", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+
 /// What tells of the container that a process with these two files of `/proc/self` and this host name runs in: the id in
 /// its control group (`/docker/<id>`, `docker-<id>.scope`, `libpod-<id>.scope`), and, where that is hidden by a
 /// namespace, in the paths of the files the engine mounts over some in `/etc` (`/containers/<id>/…`).
@@ -9,7 +13,10 @@ pub(super) fn clues(cgroup: &str, mountinfo: &str, hostname: Option<&str>) -> Co
     let short = |name: &&str| name.len() == 12 && is_hex(name);
     ContainerClues {
         cgroup: cgroup.lines().find_map(of_cgroup).map(str::to_owned),
-        mounts: mountinfo.lines().find_map(of_mount).map(str::to_owned),
+        mounts: OWN_FILES
+            .iter()
+            .find_map(|file| mountinfo.lines().find_map(|line| of_mount(line, file)))
+            .map(str::to_owned),
         hostname: hostname.filter(short).map(str::to_owned),
         upper_dir: mountinfo.lines().filter_map(upper_dir).next_back().map(str::to_owned),
     }
@@ -47,7 +54,9 @@ fn of_cgroup(line: &str) -> Option<&str> {
     let components: Vec<&str> = path.split('/').collect();
     components.iter().enumerate().rev().find_map(|(index, component)| {
         let scope = component.strip_suffix(".scope");
-        let engines = scope.and_then(|scope| scope.strip_prefix("docker-").or_else(|| scope.strip_prefix("libpod-")));
+        // Podman without systemd has no scopes.
+        let engines = scope.and_then(|scope| scope.strip_prefix("docker-"));
+        let engines = engines.or_else(|| scope.unwrap_or(component).strip_prefix("libpod-"));
         let plain = || (index > 0 && components[index - 1] == "docker").then_some(*component);
         engines.or_else(plain).filter(|id| is_id(id))
     })
@@ -55,9 +64,9 @@ fn of_cgroup(line: &str) -> Option<&str> {
 
 /// A file of the container's own that the engine keeps beside its configuration. A host shows mounts *at*
 /// `/var/lib/docker/containers/<id>/…`, too: what counts is where this one comes from.
-fn of_mount(line: &str) -> Option<&str> {
+fn of_mount<'a>(line: &'a str, file: &str) -> Option<&'a str> {
     let (root, point) = root_and_point(line)?;
-    if !matches!(point, "/etc/hostname" | "/etc/hosts" | "/etc/resolv.conf") {
+    if point != file {
         return None;
     }
     let mut components = root.split('/');
@@ -135,6 +144,7 @@ mod tests {
             format!("12:memory:/docker/{ID}"),
             format!("0::/system.slice/docker-{ID}.scope"),
             format!("0::/machine.slice/libpod-{ID}.scope/container"),
+            format!("9:name=systemd:/libpod_parent/libpod-{ID}"),
             format!("1:name=systemd:/docker/{OTHER}/docker/{ID}"),
             format!("0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"),
             format!("13:pids:/\n12:cpu,cpuacct:/docker/{ID}\n0::/"),
@@ -171,6 +181,20 @@ mod tests {
         ] {
             assert_eq!(own_id("0::/", &line), Some(ID.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn by_the_mount_that_is_the_containers_own() {
+        let line = |id: &str, name: &str, point: &str| {
+            format!(
+                "1 2 8:1 /containers/storage/overlay-containers/{id}/userdata/{name} {point} rw - ext4 /dev/vda rw\n"
+            )
+        };
+        let hosts = line(OTHER, "hosts", "/etc/hosts");
+        assert_eq!(own_id("0::/", &(hosts.clone() + &line(ID, "hostname", "/etc/hostname"))), Some(ID.to_owned()));
+        let env = line(ID, ".containerenv", "/run/.containerenv");
+        let shared = line(OTHER, "hostname", "/etc/hostname");
+        assert_eq!(own_id("0::/", &(hosts + &shared + &env)), Some(ID.to_owned()));
     }
 
     #[test]
