@@ -11,8 +11,11 @@ use uuid::Uuid;
 use crate::action::DataFile;
 use crate::docker::views::{self, read};
 use crate::docker::{ApiVersion, DockerError, DockerRequest};
+use crate::hints;
 use crate::run::Cx;
 use crate::secret::Secret;
+use crate::status::Noted;
+use crate::time::MonotonicTime;
 
 /// Names the engine ids that the agent makes for Podman, which has none that stay.
 const PODMAN_ENGINES: Uuid = Uuid::from_u128(0x8d5c_3c2e_7a0b_5c5e_9f57_6b0d_4a6f_2e11);
@@ -24,6 +27,36 @@ pub(crate) struct Engine {
     pub(crate) facts: Option<EngineFacts>,
     /// `engine_id` from the disk, or as made in this life (Podman only).
     pub(crate) made_id: Option<String>,
+    /// How it has fared, for the status.
+    pub(crate) fared: Fared,
+}
+
+/// How the engine has fared.
+#[derive(Debug, Default)]
+pub(crate) struct Fared {
+    /// It answers, and its events are followed.
+    pub(crate) reachable: bool,
+    /// Since when that is so. None: since the agent's start.
+    pub(crate) since: Option<MonotonicTime>,
+    pub(crate) failures: u64,
+    pub(crate) last: Option<Noted>,
+}
+
+impl Fared {
+    pub(crate) fn answers(&mut self, now: MonotonicTime) {
+        if !std::mem::replace(&mut self.reachable, true) {
+            self.since = Some(now);
+        }
+    }
+
+    /// It does not. The same trouble at every try is one.
+    pub(crate) fn failed(&mut self, now: MonotonicTime, error: &DockerError, again: bool) {
+        if std::mem::replace(&mut self.reachable, false) {
+            self.since = Some(now);
+        }
+        self.failures += u64::from(!again);
+        self.last = Some(Noted::new(now, error.to_string(), hints::for_engine(error)));
+    }
 }
 
 impl Engine {

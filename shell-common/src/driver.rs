@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
-use crate::{Engine, EngineAddress, Runtime, seed};
+use crate::{Engine, EngineAddress, Runtime, host, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -95,7 +95,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         host,
         inputs,
     };
-    let config = settings.config(world.host.facts());
+    let config = Config { process: host::own_process(), ..settings.config(world.host.facts()) };
     let mut core = core(config, settings.saved, seed::from_system());
     let code = turn(&runtime, &mut core, &mut world, received, pin!(stop)).await;
     world.disk.finish(&runtime).await;

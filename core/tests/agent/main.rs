@@ -9,4 +9,5 @@ mod odd_input;
 mod policy;
 mod replay;
 mod stats;
+mod status;
 mod world;

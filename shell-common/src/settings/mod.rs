@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dockmon_core::docker::ApiVersion;
-use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, Saved, Secret};
+use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, ProcessFacts, Saved, Secret};
 
 pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
@@ -157,6 +157,7 @@ impl Settings {
             data_path: self.data_path.display().to_string(),
             policy: self.policy,
             host,
+            process: ProcessFacts::default(),
         }
     }
 }
