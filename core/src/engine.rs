@@ -137,6 +137,40 @@ fn settle(cx: &Cx, version: &views::Version) -> Result<ApiVersion, DockerError> 
     Ok(api)
 }
 
+/// An engine, as its answer to `GET /version` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recognised {
+    /// Whether it is Podman, behind Docker's API.
+    pub is_podman: bool,
+    /// Its own version.
+    pub version: String,
+    /// The version of the Engine API that the agent will speak.
+    pub api: ApiVersion,
+}
+
+/// Whether the agent can work with an engine that answers `GET /version` so; `fixed` is `DOCKER_API_VERSION`.
+///
+/// # Errors
+/// [`DockerError::Incompatible`] where the versions do not meet, [`DockerError::Unreadable`] where it is no engine.
+pub fn recognise(version: &RawValue, fixed: Option<ApiVersion>) -> Result<Recognised, DockerError> {
+    let version: views::Version = read(version);
+    let (newest, oldest) = (&version.api_version.0, &version.min_api_version.0);
+    let negotiated = choose(newest, oldest)?;
+    let within = |fixed: &ApiVersion| {
+        newest.parse().map_or(true, |newest: ApiVersion| *fixed <= newest)
+            && oldest.parse().map_or(true, |oldest: ApiVersion| *fixed >= oldest)
+    };
+    let api = match fixed {
+        Some(fixed) if within(&fixed) => fixed,
+        Some(fixed) => {
+            let range = format!("the engine speaks API versions {oldest} to {newest}, DOCKER_API_VERSION is {fixed}");
+            return Err(DockerError::Incompatible(format!("{range}: do not set it")));
+        }
+        None => negotiated,
+    };
+    Ok(Recognised { is_podman: version.is_podman(), version: version.version.0, api })
+}
+
 fn choose(newest: &str, oldest: &str) -> Result<ApiVersion, DockerError> {
     let Ok(engine) = newest.parse::<ApiVersion>() else {
         return Err(DockerError::Unreadable(format!("its API version {newest:?} is none")));
@@ -245,6 +279,23 @@ mod tests {
         for odd in ["", "10.0.0.0", "10.0.0.0/33", "fd00::/64", "10.0.0.0/x"] {
             assert_eq!(odd.parse::<Subnet>(), Err(()), "{odd}");
         }
+    }
+
+    #[test]
+    fn an_engine_is_recognised() {
+        let version = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let docker = version(r#"{"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12"}"#);
+        let known = recognise(&docker, None).unwrap();
+        assert_eq!((known.version.as_str(), known.api.to_string().as_str()), ("20.10.24", "1.41"));
+        assert!(!known.is_podman);
+        assert_eq!(recognise(&docker, "1.30".parse().ok()).unwrap().api.to_string(), "1.30");
+        for fixed in ["1.42", "1.11"] {
+            let error = recognise(&docker, fixed.parse().ok()).unwrap_err().to_string();
+            assert!(error.contains("1.12 to 1.41") && error.contains("DOCKER_API_VERSION"), "{error}");
+        }
+        let old = version(r#"{"Version":"1.11.2","ApiVersion":"1.23"}"#);
+        assert!(matches!(recognise(&old, None), Err(DockerError::Incompatible(_))));
+        assert!(matches!(recognise(&version("[]"), None), Err(DockerError::Unreadable(_))));
     }
 
     #[test]

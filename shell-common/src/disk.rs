@@ -133,7 +133,8 @@ fn write_file(folder: &Path, path: &Path, contents: &str, lasting: bool) -> io::
     if lasting { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn read_file(path: &Path) -> io::Result<Option<String>> {
+/// A file as text; none where it does not exist or is empty.
+pub(crate) fn read_file(path: &Path) -> io::Result<Option<String>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

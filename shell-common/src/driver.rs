@@ -255,8 +255,12 @@ impl Clock {
     /// Monotonic time since the start of the loop, and the host's clock. Both fit for centuries.
     fn now(&self) -> Now {
         let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wall = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
-        Now { mono: MonotonicTime::from_nanos(mono), wall: WallTime::from_nanos(wall) }
+        Now { mono: MonotonicTime::from_nanos(mono), wall: wall_clock() }
     }
+}
+
+/// The host's clock.
+pub(crate) fn wall_clock() -> WallTime {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
 }

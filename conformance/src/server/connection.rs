@@ -122,6 +122,11 @@ fn decide(shared: &Shared, request: &Request) -> Result<Route, u16> {
 fn refusal(status: u16) -> ErrorResponse {
     let mut response = ErrorResponse::new(Some(format!("refused with {status}\n")));
     *response.status_mut() = status.try_into().unwrap_or_default();
+    // As every HTTP server has it: an agent's doctor compares clocks.
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now()).unwrap_or_default();
+    if let Ok(date) = date.try_into() {
+        response.headers_mut().insert("Date", date);
+    }
     response
 }
 

@@ -23,13 +23,13 @@ pub enum Ill {
         pid: u32,
     },
     /// It has written nothing for too long.
-    #[error("the agent has not written its status for {}: it hangs, or it was killed", words(*.silent_for))]
+    #[error("the agent has not written its status for {}: it hangs, or it was killed", in_words(*.silent_for))]
     Stale {
         /// How old its last word is.
         silent_for: Duration,
     },
     /// The engine has been away for too long.
-    #[error("the engine has not answered for {}: {reason}", words(*.away_for))]
+    #[error("the engine has not answered for {}: {reason}", in_words(*.away_for))]
     NoEngine {
         /// How long.
         away_for: Duration,
@@ -37,7 +37,7 @@ pub enum Ill {
         reason: String,
     },
     /// The agent has not been registered for too long.
-    #[error("not registered with the server for {}: {reason}", words(*.away_for))]
+    #[error("not registered with the server for {}: {reason}", in_words(*.away_for))]
     NoServer {
         /// How long.
         away_for: Duration,
@@ -93,7 +93,7 @@ impl Status {
 }
 
 /// A duration as people say it, in its two largest units.
-pub(super) fn words(duration: Duration) -> String {
+pub fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn durations() {
-        let said = |seconds: u64| words(Duration::from_secs(seconds));
+        let said = |seconds: u64| in_words(Duration::from_secs(seconds));
         assert_eq!([said(0), said(61), said(3_700), said(90_000)], ["0 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
     }
 }

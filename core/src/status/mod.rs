@@ -10,7 +10,7 @@ mod view;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-pub use health::{AWAY_FOR, Ill, STALE_AFTER};
+pub use health::{AWAY_FOR, Ill, STALE_AFTER, in_words};
 pub(crate) use keeper::{Keeper, Key};
 pub(crate) use view::View;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use dockmon_core::{HostFacts, HostSample};
 
 use counters::Counters;
-pub(crate) use process::own_process;
+pub(crate) use process::{is_alive, own_process};
 
 /// The host, seen from the machine itself (native mode) or from a container on it (container mode).
 pub(crate) struct Host {

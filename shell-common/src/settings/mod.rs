@@ -53,10 +53,10 @@ pub struct Settings {
     pub(crate) saved: Saved,
     /// Files of `DATA_PATH` that are there and could not be read.
     pub(crate) unreadable: Vec<DiskError>,
-    registration_token: Option<Secret>,
+    pub(crate) registration_token: Option<Secret>,
     agent_name: Option<String>,
     force_unique_registration: bool,
-    docker_api_version: Option<ApiVersion>,
+    pub(crate) docker_api_version: Option<ApiVersion>,
     reconnect_initial: Duration,
     reconnect_max: Duration,
     proto_version: String,
