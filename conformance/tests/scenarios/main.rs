@@ -2,6 +2,7 @@
 
 mod command_line;
 mod disk;
+mod doctor;
 mod engine_trouble;
 mod events;
 mod fidelity;
@@ -16,5 +17,6 @@ mod registration;
 mod restarts;
 mod slow;
 mod statistics;
+mod status;
 mod support;
 mod ways;
