@@ -67,7 +67,9 @@ fn render(status: &Status, ill: Option<&Ill>, now: WallTime, look: Look) -> Stri
     for workflow in &status.workflows {
         page.line("under way", Tone::Title, &format!("{} for {}", workflow.name, page.ago(workflow.since)));
     }
-    if let Some(failure) = &status.last_error {
+    // What is wrong now stands above already.
+    let told = |failure: &&Failure| page.text.contains(failure.error.as_str());
+    if let Some(failure) = status.last_error.as_ref().filter(|failure| !told(failure)) {
         page.failure("last error", failure);
     }
     if ill.is_none() {
