@@ -18,6 +18,7 @@ use crate::input::{DockerEvent, Input, SocketEvent};
 use crate::link::{Link, LinkEvent, StatsLink};
 use crate::run::{Cx, Ops, Outcome, Shared, TaskId, Tasks};
 use crate::stats::Stats;
+use crate::status::{AgentState, Keeper, View};
 use crate::time::{MonotonicTime, Now};
 use crate::wire::Inbound;
 
@@ -41,6 +42,7 @@ pub struct Agent {
     stats: Stats,
     host_stats: HostStats,
     commands: Commands,
+    status: Keeper,
     saved_cursor: Option<String>,
     phase: Phase,
 }
@@ -98,6 +100,7 @@ impl Agent {
             host_stats: HostStats::default(),
             commands: Commands::default(),
             tasks: Tasks::default(),
+            status: Keeper::default(),
             saved_cursor: saved.cursor,
             phase: Phase::New,
             shared,
@@ -109,6 +112,7 @@ impl Agent {
         self.shared.now.set(now);
         if self.phase == Phase::New {
             self.phase = Phase::Running;
+            self.status.begun = now.mono;
             let cursor = self.saved_cursor.take();
             self.spawn(|cx| follow(cx, cursor));
             self.spawn(keep_cursor);
@@ -129,6 +133,7 @@ impl Agent {
                 self.link.saved(&self.shared, result, &mut out);
                 self.link_events(out);
             }
+            Input::Disk { op, result } if self.status.owns(op) => self.status.saved(result),
             Input::Disk { op, result } => self.deliver(op, Outcome::Disk(result)),
             Input::Host { op, sample } if self.host_stats.owns(op) => {
                 let frame = self.host_stats.handle(&self.shared, &sample);
@@ -161,6 +166,7 @@ impl Agent {
             self.stats_link.next_timeout(),
             self.stats.next_timeout(),
             self.host_stats.next_timeout(),
+            self.status.next_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -267,6 +273,31 @@ impl Agent {
         self.link.pump(&self.shared);
         self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
         self.finish();
+        self.keep_status();
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            shared: &self.shared,
+            tasks: &self.tasks,
+            link: &self.link,
+            stats_link: &self.stats_link,
+            commands: &self.commands,
+        }
+    }
+
+    /// Writes the status if something is to be told.
+    fn keep_status(&mut self) {
+        let state = match self.phase {
+            Phase::New | Phase::Running => AgentState::Running,
+            Phase::Finishing(_) | Phase::Saving(_) | Phase::Closing => AgentState::Stopping,
+            Phase::Over => return,
+        };
+        let key = self.view().key(state);
+        if self.status.is_due(&self.shared, key) {
+            let status = self.view().status(state, self.status.begun);
+            self.status.write(&self.shared, &status);
+        }
     }
 
     /// SIGTERM: no new commands; those under way may finish, then the cursor is written and the link closed.
@@ -307,6 +338,9 @@ impl Agent {
 
     fn over(&mut self) {
         self.phase = Phase::Over;
+        let status = self.view().status(AgentState::Stopped, self.status.begun);
+        // Nobody waits for it here: the shell does, at its end.
+        self.status.write(&self.shared, &status);
         self.shared.ops.borrow_mut().actions.push_back(Action::Exit { code: 0 });
     }
 }

@@ -35,6 +35,20 @@ pub struct Config {
     pub policy: Policy,
     /// The host, as the shell found it.
     pub host: HostFacts,
+    /// The process that this agent is, for its status.
+    pub process: ProcessFacts,
+}
+
+/// What tells a process from every other one on its host, until the next boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessFacts {
+    /// Its id, as its own namespace counts.
+    pub pid: u32,
+    /// When it was started: clock ticks after the boot. An id alone is given again to others.
+    pub started: u64,
+    /// Its namespace of process ids, as `/proc/self/ns/pid` names it. Only in there the id means this process.
+    pub namespace: String,
 }
 
 /// What the shell can see of the host at the start.

@@ -10,6 +10,7 @@
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ policy     what the owner allows           audit   what was done about it │
+//!    │ status     how the agent is                hints   what to do about it   │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
@@ -51,6 +52,7 @@ mod details;
 pub mod docker;
 mod engine;
 mod events;
+pub mod hints;
 mod host_stats;
 mod ids;
 mod input;
@@ -62,12 +64,13 @@ mod policy;
 mod run;
 mod secret;
 mod stats;
+pub mod status;
 mod time;
 pub mod wire;
 
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 pub use agent::{Agent, Load};
-pub use config::{Config, ContainerClues, HostFacts, Saved};
+pub use config::{Config, ContainerClues, HostFacts, ProcessFacts, Saved};
 pub use ids::{ContainerId, OpId};
 pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,

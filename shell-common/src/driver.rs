@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
-use crate::{Engine, Runtime, Way, seed};
+use crate::{Engine, Runtime, Way, host, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -98,7 +98,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         host,
         inputs,
     };
-    let config = settings.config(world.host.facts());
+    let config = Config { process: host::own_process(), ..settings.config(world.host.facts()) };
     let mut core = core(config, settings.saved, seed::from_system());
     let code = turn(&runtime, &mut core, &mut world, received, pin!(stop)).await;
     world.disk.finish(&runtime).await;
@@ -258,8 +258,12 @@ impl Clock {
     /// Monotonic time since the start of the loop, and the host's clock. Both fit for centuries.
     fn now(&self) -> Now {
         let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wall = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
-        Now { mono: MonotonicTime::from_nanos(mono), wall: WallTime::from_nanos(wall) }
+        Now { mono: MonotonicTime::from_nanos(mono), wall: wall_clock() }
     }
+}
+
+/// The host's clock.
+pub(crate) fn wall_clock() -> WallTime {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -3,6 +3,7 @@
 mod command_line;
 mod disk;
 mod engine_tls;
+mod doctor;
 mod engine_trouble;
 mod events;
 mod fidelity;
@@ -19,5 +20,6 @@ mod restarts;
 mod slow;
 mod socket_proxy;
 mod statistics;
+mod status;
 mod support;
 mod ways;

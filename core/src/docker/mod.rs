@@ -9,6 +9,7 @@ mod request;
 mod version;
 pub mod views;
 
+pub use crate::engine::{Recognised, recognise};
 pub use error::DockerError;
 pub use request::{DockerRequest, EventKind, Lane, RegistryAuth};
 pub use version::ApiVersion;

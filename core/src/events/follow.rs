@@ -12,6 +12,7 @@ use crate::details;
 use crate::docker::views::elements;
 use crate::docker::{DockerError, DockerRequest, EventKind};
 use crate::engine;
+use crate::hints;
 use crate::ids::ContainerId;
 use crate::input::DockerEvent;
 use crate::outbox::Kind;
@@ -44,6 +45,7 @@ pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
             Ok(()) => {
                 resume(&cx, &mut saved_cursor);
                 backoff.succeeded();
+                cx.shared.engine.borrow_mut().fared.answers(cx.now().mono);
                 if said.take().is_some() {
                     info!("the engine answers again");
                 }
@@ -55,10 +57,12 @@ pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
         cx.shared.world.borrow_mut().live = false;
         if error.is_forbidden() {
             // That was told, and does not change by itself.
+            cx.shared.engine.borrow_mut().fared.failed(cx.now().mono, &error, true);
             cx.sleep(permissions::RETRY).await;
             continue;
         }
-        say(&error, &mut said);
+        let again = say(&error, &mut said);
+        cx.shared.engine.borrow_mut().fared.failed(cx.now().mono, &error, again);
         let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
         cx.sleep(delay).await;
     }
@@ -74,32 +78,20 @@ fn resume(cx: &Cx, saved_cursor: &mut Option<String>) {
     }
 }
 
-/// The trouble, once for each kind of it, with what to do.
-fn say(error: &DockerError, said: &mut Option<String>) {
+/// The trouble, once for each kind of it, with what to do. True: it was said before.
+fn say(error: &DockerError, said: &mut Option<String>) -> bool {
     let text = error.to_string();
     if said.as_ref() == Some(&text) {
         debug!(%error, "the engine is still away");
-        return;
+        return true;
     }
+    let hint = hints::for_engine(error);
     match error {
-        DockerError::Unreachable { reason, .. } if reason.contains("ermission denied") => error!(
-            %error,
-            "no permission on the engine's socket: run the agent as root or add its user to the socket's group \
-             (docker run --group-add $(stat -c %g /var/run/docker.sock))"
-        ),
-        DockerError::Unreachable { reason, .. } if reason.contains("No such file") => error!(
-            %error,
-            "no engine socket: mount it (-v /var/run/docker.sock:/var/run/docker.sock) or set DOCKER_HOST"
-        ),
-        DockerError::Unreachable { reason, .. } if reason.contains("TLS") => error!(
-            %error,
-            "the engine is not reached with DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH as they are"
-        ),
-        DockerError::Unreachable { .. } => error!(%error, "the engine is away: waiting for it"),
-        DockerError::Incompatible(_) => error!(%error, "waiting for another engine"),
-        _ => warn!(%error, "the engine's event stream ended: opening it again"),
+        DockerError::Unreachable { .. } | DockerError::Incompatible(_) => error!(%error, "{hint}"),
+        _ => warn!(%error, "{hint}"),
     }
     *said = Some(text);
+    false
 }
 
 /// Follows the events until that ends. Where the stream is not allowed, the containers are looked at instead.

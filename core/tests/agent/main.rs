@@ -11,4 +11,5 @@ mod permissions;
 mod policy;
 mod replay;
 mod stats;
+mod status;
 mod world;

@@ -3,6 +3,7 @@
 mod addresses;
 mod container;
 mod counters;
+mod process;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use dockmon_core::{ContainerClues, HostFacts, HostSample};
 
 use counters::Counters;
+pub(crate) use process::{is_alive, own_process};
 
 /// The host, seen from the machine itself (native mode) or from a container on it (container mode).
 pub(crate) struct Host {

@@ -1,6 +1,7 @@
 //! The way to the DockMon server (PROTOCOL 1): names, proxies, TLS, and one task for each WebSocket.
 
 mod connect;
+mod probe;
 mod proxy;
 mod resolve;
 mod socket;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+pub(crate) use connect::Step;
+pub(crate) use probe::Probe;
 pub(crate) use proxy::ProxySettings;
 pub use sockets::Sockets;
 pub(crate) use tls::TlsSettings;

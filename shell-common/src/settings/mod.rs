@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dockmon_core::docker::ApiVersion;
-use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, Saved, Secret};
+use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, ProcessFacts, Saved, Secret};
 
 pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
@@ -54,10 +54,10 @@ pub struct Settings {
     pub(crate) saved: Saved,
     /// Files of `DATA_PATH` that are there and could not be read.
     pub(crate) unreadable: Vec<DiskError>,
-    registration_token: Option<Secret>,
+    pub(crate) registration_token: Option<Secret>,
     agent_name: Option<String>,
     force_unique_registration: bool,
-    docker_api_version: Option<ApiVersion>,
+    pub(crate) docker_api_version: Option<ApiVersion>,
     reconnect_initial: Duration,
     reconnect_max: Duration,
     proto_version: String,
@@ -163,6 +163,7 @@ impl Settings {
             data_path: self.data_path.display().to_string(),
             policy: self.policy,
             host,
+            process: ProcessFacts::default(),
         }
     }
 }
