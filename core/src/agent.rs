@@ -126,6 +126,7 @@ impl Agent {
                 self.link_events(out);
             }
             Input::Disk { op, result } => self.deliver(op, Outcome::Disk(result)),
+            Input::Files { op, result } => self.deliver(op, Outcome::Files(result)),
             Input::Host { op, sample } if self.host_stats.owns(op) => {
                 let frame = self.host_stats.handle(&self.shared, &sample);
                 let bytes = frame.len();

@@ -10,6 +10,7 @@
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ policy     what the owner allows           audit   what was done about it │
+//!    │ compose    where Compose files are, what stands in them                  │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
@@ -46,11 +47,13 @@ mod agent;
 mod audit;
 mod backoff;
 mod commands;
+mod compose;
 mod config;
 mod details;
 pub mod docker;
 mod engine;
 mod events;
+mod files;
 mod host_stats;
 mod ids;
 mod input;
@@ -66,6 +69,7 @@ pub mod wire;
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 pub use agent::{Agent, Load};
 pub use config::{Config, HostFacts, Saved};
+pub use files::{FilesAnswer, FilesError, FilesRequest, Find, Found, FoundFile, WalkBound};
 pub use ids::{ContainerId, OpId};
 pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,

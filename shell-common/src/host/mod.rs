@@ -43,6 +43,7 @@ impl Host {
             arch: go_arch(std::env::consts::ARCH).to_owned(),
             ips: self.ips().iter().map(ToString::to_string).collect(),
             ips_hold_bridges: self.in_container,
+            home: home(),
             has_counters: self.counters.is_some(),
         }
     }
@@ -76,6 +77,11 @@ impl Host {
             // systemd writes "uninitialized" before the first boot is through.
             .find(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
+}
+
+/// The home directory of the user that the agent runs as: of the environment, or else of the system's list of users.
+fn home() -> Option<String> {
+    std::env::home_dir()?.into_os_string().into_string().ok().filter(|home| !home.is_empty())
 }
 
 /// Go's name of an operating system.
