@@ -13,10 +13,10 @@ use crate::time::WallTime;
 /// Something to find out of the host's files. All paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FilesRequest {
-    /// Where these folders really are, with every symbolic link followed. Answer: [`FilesAnswer::Resolved`].
+    /// Where a folder really is, with every symbolic link followed. Answer: [`FilesAnswer::Resolved`].
     Resolve {
-        /// The folders.
-        paths: Vec<String>,
+        /// The folder.
+        path: String,
     },
     /// Walk a folder. Answer: [`FilesAnswer::Found`].
     Find(Find),
@@ -53,8 +53,8 @@ pub struct Find {
 /// What was found out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FilesAnswer {
-    /// For each path, in order: the folder's real path, or nothing where there is none.
-    Resolved(Vec<Option<String>>),
+    /// The folder's real path, or nothing where there is none that can be named.
+    Resolved(Option<String>),
     /// What a walk found.
     Found(Found),
     /// A file, whole.
@@ -70,7 +70,7 @@ pub struct Found {
     pub stopped: Option<WalkBound>,
     /// Folders that could not be read.
     pub unreadable: u64,
-    /// Files and folders left out because their names are not UTF-8.
+    /// Folders left out because their names are not UTF-8.
     pub unnameable: u64,
 }
 
@@ -126,6 +126,12 @@ pub enum FilesError {
         bytes: u64,
         /// The limit.
         limit: u64,
+    },
+    /// An earlier look at the place was given up and has not ended since, so nobody looks again.
+    #[error("{path} does not answer: does its file system hang?")]
+    Hanging {
+        /// What was looked at.
+        path: String,
     },
     /// Something else.
     #[error("cannot read {path}: {reason}")]

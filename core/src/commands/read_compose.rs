@@ -65,7 +65,7 @@ pub(super) async fn run(cx: &Cx, read: Read) -> String {
 
 async fn answer(cx: &Cx, path: &str) -> Result<String, ReadError> {
     let (named, name) = rules::compose_file(path)?;
-    let folder = real_folder(cx, &named, path).await?;
+    let folder = real_folder(cx, &named).await?;
     let content = text(cx, &folder, name).await?;
     // One that is no YAML can be looked at all the same, and then mended.
     let model = Model::read(&content).unwrap_or_default();
@@ -80,7 +80,8 @@ async fn answer(cx: &Cx, path: &str) -> Result<String, ReadError> {
     };
     let mut bytes = json(&answer.content).len();
     // In this folder the agent's own tokens are.
-    let is_own = folder == cx.shared.config.data_path;
+    let own = cx.shared.config.data_path.trim_end_matches('/');
+    let is_own = folder == own || named == own;
     for env_file in [DOT_ENV].into_iter().chain(model.env_files.iter().map(String::as_str)) {
         let beside =
             rules::beside(env_file).filter(|name| !(is_own && DataFile::ALL.iter().any(|own| own.name() == *name)));
@@ -124,18 +125,15 @@ impl Answer<'_> {
 }
 
 /// The folder with its root's symbolic links followed: people put `/stacks` on another disk. Below the root none is.
-async fn real_folder(cx: &Cx, folder: &str, path: &str) -> Result<String, ReadError> {
+async fn real_folder(cx: &Cx, folder: &str) -> Result<String, ReadError> {
     let Some(root) = rules::root_of(folder, cx.shared.config.host.home.as_deref()) else {
         return Ok(folder.to_owned());
     };
-    let request = FilesRequest::Resolve { paths: vec![root.clone()] };
-    let real = match cx.start_files(request).await {
-        Ok(FilesAnswer::Resolved(mut real)) => real.pop().flatten(),
-        Ok(_) => None,
+    let real = match cx.start_files(FilesRequest::Resolve { path: root.clone() }).await {
+        Ok(FilesAnswer::Resolved(Some(real))) => real,
+        // Reading the file says why it cannot be reached.
+        Ok(_) => return Ok(folder.to_owned()),
         Err(error) => return Err(ReadError::Files(error)),
-    };
-    let Some(real) = real else {
-        return Err(ReadError::Files(FilesError::NotFound { path: path.to_owned() }));
     };
     let rest = folder.strip_prefix(&root).unwrap_or_default().trim_start_matches('/');
     let real = if rest.is_empty() { real } else { rules::join(&real, rest) };

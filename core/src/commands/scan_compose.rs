@@ -1,6 +1,10 @@
 //! `scan_compose_dirs` (PROTOCOL 10): the Compose files of the host.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +12,7 @@ use tracing::{debug, info};
 
 use super::answer::CommandError;
 use crate::compose::{MAX_FILE_BYTES, Model, rules};
-use crate::files::{FilesAnswer, FilesRequest, Found, FoundFile, WalkBound};
+use crate::files::{FilesAnswer, FilesError, FilesRequest, Found, FoundFile, WalkBound};
 use crate::input::Blob;
 use crate::run::Cx;
 use crate::wire::json;
@@ -30,6 +34,12 @@ pub(super) struct Scan {
     /// How many levels of them.
     max_depth: Option<u32>,
 }
+
+/// Why a root was not looked through: its time was up.
+const LATE: &str = "not in time";
+
+/// A root as it was named, and what its walk found, if there is such a folder.
+type Walked = (String, Result<Option<Found>, FilesError>);
 
 /// What has been found so far. Whatever ends the search, this is told.
 #[derive(Default)]
@@ -70,53 +80,33 @@ pub(super) async fn run(cx: &Cx, scan: Scan) -> Result<String, CommandError> {
 
 impl Search {
     async fn run(&mut self, cx: &Cx, scan: &Scan) {
-        let roots = self.roots(cx, scan.paths.as_deref().unwrap_or_default()).await;
+        let more = scan.paths.as_deref().unwrap_or_default();
+        say_what_is_passed_over(more);
+        let roots = rules::roots(cx.shared.config.host.home.as_deref(), more);
         let depth = if scan.recursive.unwrap_or(true) { scan.max_depth.unwrap_or(rules::DEFAULT_DEPTH) } else { 0 };
-        // All are asked for at once: one that hangs (a network's file system) delays no other.
-        let walks: Vec<_> = roots
+        self.cut_short = roots.iter().map(|root| (root.clone(), LATE)).collect();
+        // All at once: one that hangs (a network's file system) delays no other.
+        let seen = RefCell::default();
+        let walks = roots
             .into_iter()
-            .map(|root| {
-                self.cut_short.insert(root.clone(), "not in time");
-                (root.clone(), cx.start_files(FilesRequest::Find(rules::walk(root, depth))))
-            })
-            .collect();
-        for (root, walk) in walks {
-            let answer = walk.await;
-            self.looked = true;
-            self.cut_short.remove(&root);
-            match answer {
-                Ok(FilesAnswer::Found(found)) => self.add(root, found),
-                Ok(_) => {}
-                // It was there a moment ago.
-                Err(error) => info!(%error, "a folder is not searched for Compose files"),
-            }
-        }
+            .map(|root| -> Pin<Box<dyn Future<Output = Walked> + '_>> { Box::pin(walk(cx, root, depth, &seen)) });
+        as_they_end(walks.collect(), |(root, outcome)| self.take(root, outcome)).await;
         self.read(cx).await;
     }
 
-    /// The folders there are, by their real paths.
-    async fn roots(&mut self, cx: &Cx, more: &[String]) -> Vec<String> {
-        for path in more.iter().take(rules::MAX_PATHS) {
-            if let Err(error) = rules::folder(path) {
-                info!(path, %error, "a folder is not searched for Compose files");
-            }
-        }
-        if more.len() > rules::MAX_PATHS {
-            info!(folders = more.len(), "only the first {} folders are searched for Compose files", rules::MAX_PATHS);
-        }
-        let paths = rules::roots(cx.shared.config.host.home.as_deref(), more);
-        let answer = cx.start_files(FilesRequest::Resolve { paths }).await;
-        let mut roots = Vec::new();
-        if let Ok(FilesAnswer::Resolved(real)) = answer {
-            self.looked = true;
-            // A link may lead where nothing is looked for.
-            for root in real.into_iter().flatten().filter_map(|path| rules::folder(&path).ok()) {
-                if !roots.contains(&root) {
-                    roots.push(root);
+    fn take(&mut self, root: String, outcome: Result<Option<Found>, FilesError>) {
+        self.looked = true;
+        self.cut_short.remove(&root);
+        match outcome {
+            Ok(Some(found)) => self.add(root, found),
+            Ok(None) => {}
+            Err(error) => {
+                info!(%error, "a folder is not searched for Compose files");
+                if matches!(error, FilesError::Hanging { .. }) {
+                    self.cut_short.insert(root, "it does not answer");
                 }
             }
         }
-        roots
     }
 
     fn add(&mut self, root: String, found: Found) {
@@ -127,7 +117,7 @@ impl Search {
         let stopped = found.stopped.map(|bound| match bound {
             WalkBound::Entries => "too many files and folders",
             WalkBound::Files => "too many Compose files",
-            WalkBound::Time => "not in time",
+            WalkBound::Time => LATE,
         });
         self.cut_short.extend(stopped.map(|reason| (root.clone(), reason)));
         for file in found.files {
@@ -186,6 +176,50 @@ impl Search {
             format!(r#","error":{}"#, json(&text))
         };
         format!(r#"{{"success":true,"compose_files":[{list}]{error}}}"#)
+    }
+}
+
+/// Looks through one root, if no other leads to the same place.
+async fn walk(cx: &Cx, named: String, depth: u32, seen: &RefCell<BTreeSet<String>>) -> Walked {
+    let real = match cx.start_files(FilesRequest::Resolve { path: named.clone() }).await {
+        Ok(FilesAnswer::Resolved(real)) => real,
+        Ok(_) => None,
+        Err(error) => return (named, Err(error)),
+    };
+    // A link may lead where nothing is looked for.
+    let real = real.and_then(|real| rules::folder(&real).ok()).filter(|real| seen.borrow_mut().insert(real.clone()));
+    let Some(real) = real else { return (named, Ok(None)) };
+    let found = match cx.start_files(FilesRequest::Find(rules::walk(real, depth))).await {
+        Ok(FilesAnswer::Found(found)) => Ok(Some(found)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
+    };
+    (named, found)
+}
+
+/// Waits for all of these at once, and hands over what comes of each as it comes.
+async fn as_they_end<T>(mut work: Vec<Pin<Box<dyn Future<Output = T> + '_>>>, mut take: impl FnMut(T)) {
+    poll_fn(|context| {
+        work.retain_mut(|one| match one.as_mut().poll(context) {
+            Poll::Ready(outcome) => {
+                take(outcome);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if work.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+fn say_what_is_passed_over(paths: &[String]) {
+    for path in paths.iter().take(rules::MAX_PATHS) {
+        if let Err(error) = rules::folder(path) {
+            info!(path, %error, "a folder is not searched for Compose files");
+        }
+    }
+    if paths.len() > rules::MAX_PATHS {
+        info!(folders = paths.len(), "only the first {} folders are searched for Compose files", rules::MAX_PATHS);
     }
 }
 

@@ -25,15 +25,25 @@ const WALKS_AT_ONCE: usize = 2;
 pub(crate) struct Files {
     walks: mpsc::UnboundedSender<Job>,
     reads: mpsc::UnboundedSender<Job>,
-    /// Those that wait or are under way.
-    wanted: BTreeMap<OpId, Weak<AtomicBool>>,
+    inputs: mpsc::UnboundedSender<Input>,
+    /// Those that wait, are under way, or hang.
+    jobs: BTreeMap<OpId, Weak<Marks>>,
 }
 
 struct Job {
     op: OpId,
     request: FilesRequest,
     since: Instant,
-    cancelled: Arc<AtomicBool>,
+    marks: Arc<Marks>,
+}
+
+/// What both sides know of a job.
+struct Marks {
+    /// Where it looks.
+    place: String,
+    is_read: bool,
+    started: AtomicBool,
+    cancelled: AtomicBool,
 }
 
 impl Files {
@@ -43,24 +53,46 @@ impl Files {
             walks: lane(runtime, inputs.clone(), WALKS_AT_ONCE),
             // No file waits for a walk.
             reads: lane(runtime, inputs.clone(), 1),
-            wanted: BTreeMap::new(),
+            inputs: inputs.clone(),
+            jobs: BTreeMap::new(),
         }
     }
 
     /// Starts a request; its result is an [`Input::Files`].
     pub(crate) fn execute(&mut self, op: OpId, request: FilesRequest) {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        self.wanted.retain(|_, job| job.strong_count() > 0);
-        self.wanted.insert(op, Arc::downgrade(&cancelled));
-        let lane = if matches!(request, FilesRequest::Read { .. }) { &self.reads } else { &self.walks };
+        let (place, is_read) = match &request {
+            FilesRequest::Resolve { path } => (path, false),
+            FilesRequest::Find(find) => (&find.root, false),
+            FilesRequest::Read { path, .. } => (path, true),
+        };
+        self.jobs.retain(|_, job| job.strong_count() > 0);
+        if let Some(path) = self.hanging(place, is_read) {
+            let result = Err(FilesError::Hanging { path });
+            let _ = self.inputs.unbounded_send(Input::Files { op, result });
+            return;
+        }
+        let (started, cancelled) = (AtomicBool::new(false), AtomicBool::new(false));
+        let marks = Arc::new(Marks { place: place.clone(), is_read, started, cancelled });
+        self.jobs.insert(op, Arc::downgrade(&marks));
+        let lane = if is_read { &self.reads } else { &self.walks };
         // The lanes end only after this sender.
-        let _ = lane.unbounded_send(Job { op, request, since: Instant::now(), cancelled });
+        let _ = lane.unbounded_send(Job { op, request, since: Instant::now(), marks });
+    }
+
+    /// What keeps a request from being carried out: a job that was given up and hangs all the same. A walk is kept
+    /// from the same place only, so that a file system that hangs never takes both threads.
+    fn hanging(&self, place: &str, is_read: bool) -> Option<String> {
+        let hangs = |job: &Arc<Marks>| {
+            let is_in_the_way = job.is_read == is_read && (is_read || job.place == place);
+            is_in_the_way && job.cancelled.load(Ordering::Relaxed) && job.started.load(Ordering::Relaxed)
+        };
+        self.jobs.values().filter_map(Weak::upgrade).find(hangs).map(|job| job.place.clone())
     }
 
     /// Ends a request soon; ops it does not know are passed over.
-    pub(crate) fn cancel(&mut self, op: OpId) {
-        if let Some(job) = self.wanted.remove(&op).and_then(|job| job.upgrade()) {
-            job.store(true, Ordering::Relaxed);
+    pub(crate) fn cancel(&self, op: OpId) {
+        if let Some(job) = self.jobs.get(&op).and_then(Weak::upgrade) {
+            job.cancelled.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -72,9 +104,10 @@ fn lane<R: Runtime>(runtime: &R, inputs: mpsc::UnboundedSender<Input>, at_once: 
     runtime.spawn(jobs.for_each_concurrent(at_once, move |job| {
         let (pool, inputs) = (pool.clone(), inputs.clone());
         async move {
-            if job.cancelled.load(Ordering::Relaxed) {
+            if job.marks.cancelled.load(Ordering::Relaxed) {
                 return;
             }
+            job.marks.started.store(true, Ordering::Relaxed);
             let op = job.op;
             let result = pool.blocking(move || perform(&job)).await;
             let _ = inputs.unbounded_send(Input::Files { op, result });
@@ -85,10 +118,8 @@ fn lane<R: Runtime>(runtime: &R, inputs: mpsc::UnboundedSender<Input>, at_once: 
 
 fn perform(job: &Job) -> Result<FilesAnswer, FilesError> {
     match &job.request {
-        FilesRequest::Resolve { paths } => {
-            Ok(FilesAnswer::Resolved(paths.iter().map(|path| real_folder(path)).collect()))
-        }
-        FilesRequest::Find(find) => walk::find(find, job.since, &job.cancelled).map(FilesAnswer::Found),
+        FilesRequest::Resolve { path } => Ok(FilesAnswer::Resolved(real_folder(path))),
+        FilesRequest::Find(find) => walk::find(find, job.since, &job.marks.cancelled).map(FilesAnswer::Found),
         FilesRequest::Read { path, limit } => read(path, *limit).map(|contents| FilesAnswer::Contents(Blob(contents))),
     }
 }

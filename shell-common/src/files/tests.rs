@@ -185,3 +185,44 @@ fn a_folder_that_is_gone_or_closed_does_no_harm() {
     let error = walk::find(&gone, Instant::now(), &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error, FilesError::NotFound { path: tree.at("gone") });
 }
+
+/// Requests whose jobs this test carries out, or lets hang.
+fn lanes() -> (Files, [mpsc::UnboundedReceiver<Job>; 2], mpsc::UnboundedReceiver<Input>) {
+    let ((walks, walk_jobs), (reads, read_jobs), (inputs, results)) =
+        (mpsc::unbounded(), mpsc::unbounded(), mpsc::unbounded());
+    (Files { walks, reads, inputs, jobs: BTreeMap::new() }, [walk_jobs, read_jobs], results)
+}
+
+#[test]
+fn what_hangs_is_not_asked_again() {
+    let (mut files, [mut walks, mut reads], mut results) = lanes();
+    let resolve = |path: &str| FilesRequest::Resolve { path: path.to_owned() };
+    let read = |path: &str| FilesRequest::Read { path: path.to_owned(), limit: 1 };
+    files.execute(OpId(1), resolve("/mnt"));
+    files.execute(OpId(2), resolve("/mnt"));
+    let (hanging, waiting) = (walks.try_recv().unwrap(), walks.try_recv().unwrap());
+    hanging.marks.started.store(true, Ordering::Relaxed);
+    files.execute(OpId(3), resolve("/mnt"));
+    assert!(results.try_recv().is_err(), "it may yet come");
+    drop((walks.try_recv().unwrap(), waiting));
+    files.cancel(OpId(1));
+    files.execute(OpId(4), resolve("/mnt"));
+    let Ok(Input::Files { op: OpId(4), result: Err(error) }) = results.try_recv() else { panic!() };
+    assert_eq!(error, FilesError::Hanging { path: "/mnt".to_owned() });
+    files.execute(OpId(5), resolve("/srv"));
+    files.execute(OpId(6), read("/mnt/compose.yml"));
+    assert!(walks.try_recv().is_ok() && reads.try_recv().is_ok() && results.try_recv().is_err());
+    drop(hanging);
+    files.execute(OpId(7), resolve("/mnt"));
+    assert!(walks.try_recv().is_ok(), "it has ended after all");
+
+    files.execute(OpId(8), read("/mnt/compose.yml"));
+    let hanging = reads.try_recv().unwrap();
+    hanging.marks.started.store(true, Ordering::Relaxed);
+    files.cancel(OpId(8));
+    files.execute(OpId(9), read("/srv/compose.yml"));
+    let Ok(Input::Files { op: OpId(9), result: Err(error) }) = results.try_recv() else { panic!() };
+    assert_eq!(error, FilesError::Hanging { path: "/mnt/compose.yml".to_owned() }, "there is one thread for files");
+    files.cancel(OpId(99));
+    assert_eq!(files.jobs.len(), 1);
+}
