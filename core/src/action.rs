@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::docker::{ApiVersion, DockerRequest};
+use crate::files::FilesRequest;
 use crate::ids::OpId;
 use crate::secret::Secret;
 
@@ -60,6 +61,13 @@ pub enum Action {
         op: OpId,
         /// What to do.
         request: DiskRequest,
+    },
+    /// Look for files of the host, or read one. Result: [`Input::Files`](crate::Input::Files).
+    Files {
+        /// The request's name.
+        op: OpId,
+        /// What to find out.
+        request: FilesRequest,
     },
     /// Look at the host's counters. Result: [`Input::Host`](crate::Input::Host).
     SampleHost {
@@ -154,6 +162,9 @@ pub enum DataFile {
 }
 
 impl DataFile {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::PermanentToken, Self::EngineId, Self::Cursor];
+
     /// Its name below `DATA_PATH`.
     pub const fn name(self) -> &'static str {
         match self {

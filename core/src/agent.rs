@@ -135,6 +135,7 @@ impl Agent {
             }
             Input::Disk { op, result } if self.status.owns(op) => self.status.saved(result),
             Input::Disk { op, result } => self.deliver(op, Outcome::Disk(result)),
+            Input::Files { op, result } => self.deliver(op, Outcome::Files(result)),
             Input::Host { op, sample } if self.host_stats.owns(op) => {
                 let frame = self.host_stats.handle(&self.shared, &sample);
                 let bytes = frame.len();

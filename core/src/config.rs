@@ -66,6 +66,8 @@ pub struct HostFacts {
     pub ips: Vec<String>,
     /// Whether `ips` were found from inside a container: then the engine's own bridges are among them.
     pub ips_hold_bridges: bool,
+    /// The home directory of the user that the agent runs as.
+    pub home: Option<String>,
     /// Whether the host's counters can be read (PROTOCOL 6: native, or `/host/proc` mounted).
     pub has_counters: bool,
     /// What the shell could find of the container that the agent may run in.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
 use crate::docker::DockerError;
+use crate::files::{FilesAnswer, FilesError};
 use crate::ids::OpId;
 
 /// One thing that happened. Results carry the id of the [`Action`](crate::Action) they belong to; those of an
@@ -38,6 +39,13 @@ pub enum Input {
         op: OpId,
         /// How it went.
         result: Result<(), DiskError>,
+    },
+    /// What was found out of the host's files.
+    Files {
+        /// The request it belongs to.
+        op: OpId,
+        /// The answer, or why there is none.
+        result: Result<FilesAnswer, FilesError>,
     },
     /// A look at the host's counters.
     Host {

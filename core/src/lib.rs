@@ -11,6 +11,7 @@
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ status     how the agent is                hints   what to do about it   │
+//!    │ compose    where Compose files are, what stands in them                  │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
@@ -47,12 +48,14 @@ mod agent;
 mod audit;
 mod backoff;
 mod commands;
+mod compose;
 mod config;
 mod details;
 pub mod docker;
 mod engine;
 mod events;
 pub mod hints;
+mod files;
 mod host_stats;
 mod ids;
 mod input;
@@ -71,6 +74,7 @@ pub mod wire;
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 pub use agent::{Agent, Load};
 pub use config::{Config, ContainerClues, HostFacts, ProcessFacts, Saved};
+pub use files::{FilesAnswer, FilesError, FilesRequest, Find, Found, FoundFile, WalkBound};
 pub use ids::{ContainerId, OpId};
 pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,

@@ -5,7 +5,8 @@
 use std::process::Command;
 
 /// Everything the core may be built from. A new crate is a decision: is it pure?
-const ALLOWED: [&str; 24] = [
+const ALLOWED: [&str; 26] = [
+    "arraydeque",
     "base64",
     "bytes",
     "dockmon-core",
@@ -17,6 +18,7 @@ const ALLOWED: [&str; 24] = [
     "pin-project-lite",
     "proc-macro2",
     "quote",
+    "saphyr-parser",
     "serde",
     "serde_core",
     "serde_derive",

@@ -11,6 +11,7 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt;
 
 use crate::disk::Disk;
+use crate::files::Files;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
@@ -94,6 +95,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     let mut world = World {
         sockets: Sockets::new(runtime.clone(), &settings, inputs.clone()),
         engine: engine(runtime.clone(), settings.engine.clone(), inputs.clone()),
+        files: Files::new(&runtime, &inputs),
         disk: Disk::new(&runtime, settings.data_path.clone(), inputs.clone()),
         host,
         inputs,
@@ -110,6 +112,7 @@ struct World<R: Runtime, E> {
     sockets: Sockets<R>,
     engine: E,
     disk: Disk,
+    files: Files,
     host: Host,
     inputs: UnboundedSender<Input>,
 }
@@ -124,6 +127,7 @@ impl<R: Runtime, E: DockerExecutor> World<R, E> {
             Action::Close { op, code, reason } => self.sockets.close(op, code, reason),
             Action::Docker { op, api, request } => self.engine.execute(op, api, request),
             Action::Disk { op, request } => self.disk.execute(op, request),
+            Action::Files { op, request } => self.files.execute(op, request),
             Action::SampleHost { op } => {
                 // The kernel's files are in memory: reading them costs less than handing it to another thread.
                 let sample = Box::new(self.host.sample());
@@ -133,6 +137,7 @@ impl<R: Runtime, E: DockerExecutor> World<R, E> {
                 // Ids are never used twice, so whoever does not know it passes it over.
                 self.sockets.cancel(op);
                 self.engine.cancel(op);
+                self.files.cancel(op);
             }
             Action::Exit { code } => return Some(code),
         }

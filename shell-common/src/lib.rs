@@ -7,7 +7,8 @@
 //!   ┌──────┴───────┐                    ┌────────────────┐
 //!   │ sockets (net)│◄───────────────────┤ driver: run    │
 //!   │ engine       │                    └────────────────┘
-//!   │ disk · host  │   settings · logging · cli: around it
+//!   │ disk · files │   settings · logging · cli: around it
+//!   │ host         │
 //!   └──────────────┘
 //! ```
 //!
@@ -19,6 +20,7 @@ pub mod cli;
 mod disk;
 mod driver;
 mod engine;
+mod files;
 mod host;
 mod logging;
 mod memory;

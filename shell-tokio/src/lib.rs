@@ -14,13 +14,14 @@ use dockmon_shell::Settings;
 pub use runtime::TokioRuntime;
 pub use socket::Socket;
 
-/// Threads for what blocks: a name look-up for the server and one for its proxy, a file, and one to spare.
-const BLOCKING_THREADS: usize = 4;
+/// Threads for what blocks: two walks through folders and a file of the host's, which can hang with a network's file
+/// system; a name look-up for the server and one for its proxy; a file of the agent's own.
+const BLOCKING_THREADS: usize = 6;
 
 /// They are rarely needed, and each has a stack.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Look-ups and file writes need little stack; what the system's resolver takes is well below.
+/// Look-ups, walks and files need little stack; what the system's resolver takes is well below.
 const THREAD_STACK: usize = 512 * 1024;
 
 /// After so many tasks' turns the driver and the network are looked after. tokio's 61 would let an answer wait behind

@@ -162,7 +162,7 @@ impl World {
         let target = chance.pick(&NAMES);
         let new = chance.pick(&NAMES);
         let on = json!({ "container_id": target });
-        let (name, payload): (&'static str, Value) = match chance.below(20) {
+        let (name, payload): (&'static str, Value) = match chance.below(22) {
             0 => ("start", on),
             1 => ("stop", json!({ "container_id": target, "timeout": 1 })),
             2 => ("restart", on),
@@ -182,6 +182,8 @@ impl World {
             16 => ("create_network", json!({ "name": format!("net-{new}") })),
             17 => ("delete_network", json!({ "network_id": format!("net-{new}"), "force": true })),
             18 => ("list_volumes", Value::Null),
+            19 => ("scan_compose_dirs", json!({ "paths": null, "recursive": true, "max_depth": 5 })),
+            20 => ("read_compose_file", json!({ "path": "/opt/shop/compose.yml" })),
             _ => ("no_such_command", json!({ "odd": [1] })),
         };
         self.server.ask(&mut self.stage, name, payload);

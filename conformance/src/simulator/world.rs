@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::disk::Disk;
 use super::engine::Engine;
+use super::files;
 use super::script::{self, Step};
 use super::server::Server;
 use super::stage::{Happening, Stage};
@@ -22,8 +23,8 @@ const REST: Duration = Duration::from_secs(150);
 const QUIET: Duration = Duration::from_secs(10);
 /// Happenings in one life at most: an agent that turns in circles is found by it.
 const MOST: u64 = 2_000_000;
-/// Tasks that an agent at rest has: it follows the events, and keeps the cursor.
-const TASKS_AT_REST: usize = 2;
+/// Tasks that an agent at rest has: it follows the events, and keeps the cursor and the status.
+const TASKS_AT_REST: usize = 3;
 /// Operations that it waits for then: the event stream, and the cursor's next tick.
 const OPERATIONS_AT_REST: usize = 2;
 
@@ -266,6 +267,7 @@ impl World {
             }
             Action::Docker { op, api, request } => self.engine.ask(stage, op, api, request),
             Action::Disk { op, request } => self.disk.begin(stage, op, request),
+            Action::Files { op, request } => files::look(stage, op, request),
             Action::SampleHost { op } => {
                 let input = Input::Host { op, sample: Box::new(HostSample::default()) };
                 stage.after(Duration::from_micros(100), Happening::Input { process, input });

@@ -1,6 +1,7 @@
 //! End to end: the agent's own binary over real sockets, between the scripted server and every engine there is.
 
 mod command_line;
+mod compose_files;
 mod disk;
 mod engine_tls;
 mod doctor;

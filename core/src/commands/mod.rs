@@ -9,6 +9,8 @@ mod logs;
 mod networks;
 mod operations;
 mod pull;
+mod read_compose;
+mod scan_compose;
 mod sdk;
 mod user;
 mod verify;
@@ -57,6 +59,8 @@ enum Job {
     CreateVolume(volumes::Create),
     DeleteVolume(volumes::Delete),
     PruneVolumes,
+    ScanCompose(scan_compose::Scan),
+    ReadCompose(read_compose::Read),
     /// Known by name, and by what it would do; there is nothing yet that does it.
     NotThereYet(&'static str, DeedKind),
 }
@@ -168,8 +172,8 @@ impl Job {
             "update_container" => Self::NotThereYet("update_container", DeedKind::Update),
             "self_update" => Self::NotThereYet("self_update", DeedKind::SelfUpdate),
             "deploy_compose" => Self::NotThereYet("deploy_compose", DeedKind::Compose),
-            "scan_compose_dirs" => Self::NotThereYet("scan_compose_dirs", DeedKind::Files),
-            "read_compose_file" => Self::NotThereYet("read_compose_file", DeedKind::Files),
+            "scan_compose_dirs" => Self::ScanCompose(read_payload(name, payload)?),
+            "read_compose_file" => Self::ReadCompose(read_payload(name, payload)?),
             _ => return Err(CommandError::Unknown { what: "command", name: name.to_owned() }),
         })
     }
@@ -190,6 +194,8 @@ impl Job {
             Self::CreateVolume(volume) => ("create_volume", DeedKind::Change, Some(volume.name.clone())),
             Self::DeleteVolume(volume) => ("delete_volume", DeedKind::Change, Some(volume.volume_name.clone())),
             Self::PruneVolumes => ("prune_volumes", DeedKind::Change, None),
+            Self::ScanCompose(_) => ("scan_compose_dirs", DeedKind::Files, None),
+            Self::ReadCompose(file) => ("read_compose_file", DeedKind::Files, Some(file.path.clone())),
             Self::NotThereYet(name, kind) => (*name, *kind, None),
         };
         Deed { name, kind, container: None, object }
@@ -210,6 +216,8 @@ impl Job {
             Self::CreateVolume(volume) => volumes::create(cx, volume).await.map(answer::payload),
             Self::DeleteVolume(volume) => volumes::delete(cx, volume).await.map(answer::payload),
             Self::PruneVolumes => volumes::prune(cx).await.map(answer::payload),
+            Self::ScanCompose(scan) => scan_compose::run(cx, scan).await.map(answer::payload),
+            Self::ReadCompose(file) => Ok(answer::payload(read_compose::run(cx, file).await)),
             Self::NotThereYet(name, _) => Err(CommandError::NotAvailable(name.to_owned())),
         }
     }

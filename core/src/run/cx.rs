@@ -17,6 +17,7 @@ use crate::details::Details;
 use crate::docker::{DockerError, DockerRequest};
 use crate::engine::Engine;
 use crate::events::{Suspects, World};
+use crate::files::{FilesAnswer, FilesError, FilesRequest};
 use crate::ids::OpId;
 use crate::input::{DiskError, DockerEvent};
 use crate::outbox::Outbox;
@@ -136,7 +137,24 @@ impl Cx {
         let op = self.shared.ops.borrow_mut().write(self.task, file, contents);
         match (Pending { cx: self.clone(), op }).next().await {
             Outcome::Disk(result) => result,
-            Outcome::Docker(_) => Ok(()),
+            Outcome::Docker(_) | Outcome::Files(_) => Ok(()),
+        }
+    }
+
+    /// Asks for something of the host's files, at once; the future is its answer. Dropping that cancels it. There is
+    /// no limit of time: a file system may hang.
+    pub(crate) fn start_files(
+        &self,
+        request: FilesRequest,
+    ) -> impl Future<Output = Result<FilesAnswer, FilesError>> + use<> {
+        let op = self.shared.ops.borrow_mut().files(self.task, request);
+        let pending = Pending { cx: self.clone(), op };
+        async move {
+            loop {
+                if let Outcome::Files(result) = pending.next().await {
+                    return result;
+                }
+            }
         }
     }
 }
@@ -185,7 +203,7 @@ impl DockerStream {
     pub(crate) fn ready(&self) -> Option<DockerEvent> {
         match self.0.cx.shared.ops.borrow_mut().take(self.0.op)? {
             Outcome::Docker(event) => Some(event),
-            Outcome::Disk(_) => None,
+            Outcome::Disk(_) | Outcome::Files(_) => None,
         }
     }
 }

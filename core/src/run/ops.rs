@@ -9,6 +9,7 @@ use super::gate::Gate;
 use super::task::TaskId;
 use crate::action::{Action, DataFile, DiskRequest};
 use crate::docker::{ApiVersion, DockerError, DockerRequest, Lane};
+use crate::files::{FilesAnswer, FilesError, FilesRequest};
 use crate::ids::OpId;
 use crate::input::{DiskError, DockerEvent};
 use crate::secret::Secret;
@@ -23,6 +24,7 @@ pub(crate) const STREAM_QUEUE: usize = 16_384;
 pub(crate) enum Outcome {
     Docker(DockerEvent),
     Disk(Result<(), DiskError>),
+    Files(Result<FilesAnswer, FilesError>),
 }
 
 #[derive(Debug)]
@@ -99,6 +101,20 @@ impl Ops {
 
     /// Asks the shell to write a file, for `task`.
     pub(crate) fn write(&mut self, task: TaskId, file: DataFile, contents: Secret) -> OpId {
+        let op = self.plain(task);
+        self.actions.push_back(Action::Disk { op, request: DiskRequest::Write { file, contents } });
+        op
+    }
+
+    /// Asks the shell for something of the host's files, for `task`.
+    pub(crate) fn files(&mut self, task: TaskId, request: FilesRequest) -> OpId {
+        let op = self.plain(task);
+        self.actions.push_back(Action::Files { op, request });
+        op
+    }
+
+    /// An operation of one result, beside the engine's queues and without a limit of its own.
+    fn plain(&mut self, task: TaskId) -> OpId {
         let op = self.id();
         let slot = Slot {
             task,
@@ -111,7 +127,6 @@ impl Ops {
             results: VecDeque::new(),
         };
         self.slots.insert(op, slot);
-        self.actions.push_back(Action::Disk { op, request: DiskRequest::Write { file, contents } });
         op
     }
 

@@ -59,6 +59,10 @@ fn a_key() -> impl Strategy<Value = String> {
             "networks",
             "RestartPolicy",
             "name",
+            "path",
+            "paths",
+            "recursive",
+            "max_depth",
             "status",
         ])
         .prop_map(str::to_owned),
@@ -97,6 +101,8 @@ fn a_word() -> impl Strategy<Value = String> {
             "pull_image",
             "create",
             "update_container",
+            "scan_compose_dirs",
+            "read_compose_file",
         ])
         .prop_map(str::to_owned),
         "[a-z_]{0,8}",

@@ -12,6 +12,7 @@ use dockmon_core::{
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::files::Tree;
 
 /// The wall clock when a test begins: 2026-11-24T00:00:00Z.
 const EPOCH: i64 = 1_795_478_400_000_000_000;
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) agent: Agent,
     pub(crate) now: Duration,
     pub(crate) engine: Engine,
+    pub(crate) tree: Tree,
     /// Every attempt to connect: when, which, with which bearer.
     pub(crate) attempts: Vec<(Duration, SocketKind, Option<String>)>,
     pub(crate) main: Option<OpId>,
@@ -87,6 +89,7 @@ impl World {
             agent: Agent::new(config, saved, 1),
             now: Duration::ZERO,
             engine,
+            tree: Tree::default(),
             attempts: Vec::new(),
             main: None,
             stats: None,
@@ -212,9 +215,11 @@ impl World {
             }
             Action::Docker { op, api, request } => self.engine.start(op, api, request),
             Action::Disk { op, request: DiskRequest::Write { file, contents } } => self.write(op, file, &contents),
+            Action::Files { op, request } => self.inputs.extend(self.tree.answer(op, request)),
             Action::SampleHost { op } => self.inputs.push_back(Input::Host { op, sample: Box::default() }),
             Action::Cancel { op } => {
                 self.engine.cancel(op);
+                self.tree.held.retain(|held| *held != op);
                 self.main = self.main.filter(|main| *main != op);
                 self.stats = self.stats.filter(|stats| *stats != op);
             }

@@ -53,9 +53,14 @@ impl Host {
             arch: go_arch(std::env::consts::ARCH).to_owned(),
             ips: self.ips().iter().map(ToString::to_string).collect(),
             ips_hold_bridges: self.in_container,
+            home: home(std::env::var("HOME").ok(), &self.text("etc/passwd")),
             has_counters: self.counters.is_some(),
             container: self.clues.clone(),
         }
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).unwrap_or_default()
     }
 
     /// A look at the counters; empty where they cannot be read. The files are the kernel's, so nothing waits for a
@@ -91,6 +96,18 @@ impl Host {
 
 fn nodename() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The home directory of the user that the agent runs as: the environment's, or else that of the system's list of users.
+/// It is read as a text: the C library's own way needs parts of the system that a static program cannot rely on.
+fn home(variable: Option<String>, passwd: &str) -> Option<String> {
+    let user = rustix::process::getuid().as_raw().to_string();
+    // name:password:uid:gid:comment:home:shell
+    let listed = || {
+        let mut users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        users.find(|fields| fields.get(2) == Some(&user.as_str()))?.get(5).map(|home| (*home).to_owned())
+    };
+    variable.filter(|home| !home.is_empty()).or_else(listed).filter(|home| home.starts_with('/'))
 }
 
 /// Go's name of an operating system.
@@ -192,6 +209,16 @@ mod tests {
     fn an_id_that_is_none_yet() {
         let root = root(&[("etc/machine-id", "uninitialized\n"), ("var/lib/dbus/machine-id", MACHINE)]);
         assert_eq!(Host::below(root.path(), "web-1").facts().machine_id.as_deref(), Some(MACHINE));
+    }
+
+    #[test]
+    fn a_home() {
+        let user = rustix::process::getuid().as_raw();
+        let passwd = format!("odd\nnobody:x:4294967294:1::/none:/bin/sh\nme:x:{user}:1:Me, myself:/home/me:/bin/sh\n");
+        assert_eq!(home(Some("/root".to_owned()), &passwd).as_deref(), Some("/root"));
+        assert_eq!(home(Some(String::new()), &passwd).as_deref(), Some("/home/me"));
+        assert_eq!(home(None, &passwd).as_deref(), Some("/home/me"));
+        assert_eq!((home(None, ""), home(Some("relative".to_owned()), "")), (None, None));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use dockmon_agent::TokioRuntime;
 use dockmon_core::docker::{ApiVersion, DockerRequest};
 use dockmon_core::{
-    Action, DataFile, DiskRequest, DockerEvent, Frame, Input, MonotonicTime, Now, OpId, Secret, SocketEvent, SocketKind,
+    Action, Blob, DataFile, DiskRequest, DockerEvent, FilesAnswer, FilesError, FilesRequest, Find, Frame, Input,
+    MonotonicTime, Now, OpId, Secret, SocketEvent, SocketKind,
 };
 use dockmon_shell::{Core, DockerExecutor, Settings, drive};
 use futures_channel::mpsc::UnboundedSender;
@@ -275,4 +276,46 @@ fn the_core_gets_what_was_found() {
         },
         |_, _, inputs| Prompt { inputs, cancelled: Vec::new() },
     ));
+}
+
+#[test]
+fn looks_for_files_and_reads_them() {
+    let place = tempfile::tempdir().unwrap();
+    let root = std::fs::canonicalize(place.path()).unwrap().to_str().unwrap().to_owned();
+    std::fs::create_dir(place.path().join("a")).unwrap();
+    std::fs::write(place.path().join("a/compose.yml"), "text").unwrap();
+    let find = Find {
+        root: root.clone(),
+        names: vec!["compose.yml".to_owned()],
+        depth: 1,
+        skipped: Vec::new(),
+        never: Vec::new(),
+        max_entries: 10,
+        max_files: 10,
+        limit: Duration::from_secs(3600),
+    };
+    let path = format!("{root}/a/compose.yml");
+    let requests = [
+        FilesRequest::Resolve { path: format!("{root}/a/..") },
+        FilesRequest::Find(find),
+        FilesRequest::Read { path: path.clone(), limit: 4 },
+        FilesRequest::Read { path: format!("{root}/none"), limit: 4 },
+    ];
+    let actions = (1..).zip(requests).map(|(op, request)| Action::Files { op: OpId(op), request });
+    let (mut answers, root_told) = (Vec::new(), root.clone());
+    let code = run(unused(), pending(), actions, |wants, _, input| {
+        let Input::Files { op, result } = input else { return };
+        answers.push((op, result));
+        if answers.len() == 4 {
+            wants.to(Action::Exit { code: 7 });
+        }
+    });
+    assert_eq!(code, 7);
+    answers.sort_by_key(|(op, _)| *op);
+    let [resolved, found, read, none] = answers.try_into().unwrap();
+    assert_eq!(resolved.1, Ok(FilesAnswer::Resolved(Some(root_told))));
+    let Ok(FilesAnswer::Found(found)) = found.1 else { panic!("{found:?}") };
+    assert_eq!(found.files.iter().map(|file| (file.path.as_str(), file.size)).collect::<Vec<_>>(), [(&*path, 4)]);
+    assert_eq!(read.1, Ok(FilesAnswer::Contents(Blob(b"text".to_vec()))));
+    assert_eq!(none.1, Err(FilesError::NotFound { path: format!("{root}/none") }));
 }
