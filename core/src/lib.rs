@@ -11,6 +11,7 @@
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
+//!    │ health_checks  HTTP checks of containers, each on its grid               │
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
 //! ```
@@ -51,12 +52,15 @@ mod details;
 pub mod docker;
 mod engine;
 mod events;
+mod health_checks;
 mod host_stats;
 mod ids;
 mod input;
 mod link;
+mod newest;
 mod outbox;
 mod policy;
+mod probe;
 mod run;
 mod secret;
 mod stats;
@@ -71,5 +75,6 @@ pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,
 };
 pub use policy::Policy;
+pub use probe::{ProbeError, ProbeRequest, ProbeResult};
 pub use secret::Secret;
 pub use time::{MonotonicTime, Now, WallTime};

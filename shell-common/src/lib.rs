@@ -6,7 +6,7 @@
 //!          │             └──────────┘            ▼
 //!   ┌──────┴───────┐                    ┌────────────────┐
 //!   │ sockets (net)│◄───────────────────┤ driver: run    │
-//!   │ engine       │                    └────────────────┘
+//!   │ engine·probe │                    └────────────────┘
 //!   │ disk · host  │   settings · logging · cli: around it
 //!   └──────────────┘
 //! ```
@@ -23,6 +23,7 @@ mod host;
 mod logging;
 mod memory;
 mod net;
+mod probe;
 mod runtime;
 mod seed;
 mod settings;
@@ -30,5 +31,6 @@ mod settings;
 pub use driver::{Core, DockerExecutor, drive, run};
 pub use engine::{AddressError, Engine, EngineAddress};
 pub use net::Sockets;
+pub use probe::Probes;
 pub use runtime::Runtime;
 pub use settings::{LogLevel, Problem, ServerAddress, Settings, SettingsErrors};

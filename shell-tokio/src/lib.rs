@@ -13,8 +13,9 @@ use dockmon_shell::Settings;
 pub use runtime::TokioRuntime;
 pub use socket::Socket;
 
-/// Threads for what blocks: a name look-up for the server and one for its proxy, a file, and one to spare.
-const BLOCKING_THREADS: usize = 4;
+/// Threads for what blocks: a name look-up for the server and one for its proxy, four for health checks, a file, and one
+/// to spare.
+const BLOCKING_THREADS: usize = 8;
 
 /// They are rarely needed, and each has a stack.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);

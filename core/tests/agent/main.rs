@@ -4,6 +4,7 @@ mod captures;
 mod commands;
 mod engine;
 mod events;
+mod health;
 mod link;
 mod odd_input;
 mod policy;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dockmon_core::{
     Action, Agent, Config, DataFile, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now, OpId, Policy,
-    Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
+    ProbeError, ProbeRequest, ProbeResult, Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
 };
 use serde_json::Value;
 
@@ -32,6 +32,10 @@ pub(crate) struct World {
     pub(crate) pings: Vec<(OpId, u64)>,
     pub(crate) closes: Vec<(u16, String)>,
     pub(crate) exit: Option<u8>,
+    /// Every health check that was asked: when, under which name, what.
+    pub(crate) probes: Vec<(Duration, OpId, ProbeRequest)>,
+    /// Those without an answer.
+    pub(crate) asking: Vec<OpId>,
     /// Every action, in order, as its name.
     pub(crate) log: Vec<String>,
     /// Every input with its time, and every action, as JSON.
@@ -53,6 +57,8 @@ pub(crate) struct Rules {
     /// Whether writes to the disk are answered by themselves.
     pub(crate) disk_answers: bool,
     pub(crate) auth: Value,
+    /// What health checks are answered at once; none: a test answers.
+    pub(crate) probe: Option<Result<u16, ProbeError>>,
 }
 
 pub(crate) fn config() -> Config {
@@ -94,6 +100,8 @@ impl World {
             pings: Vec::new(),
             closes: Vec::new(),
             exit: None,
+            probes: Vec::new(),
+            asking: Vec::new(),
             log: Vec::new(),
             recorded_inputs: Vec::new(),
             recorded_actions: Vec::new(),
@@ -105,6 +113,7 @@ impl World {
                 disk: true,
                 disk_answers: true,
                 auth,
+                probe: Some(Ok(200)),
             },
             inputs: VecDeque::new(),
         }
@@ -208,7 +217,16 @@ impl World {
             Action::Docker { op, api, request } => self.engine.start(op, api, request),
             Action::Disk { op, request: DiskRequest::Write { file, contents } } => self.write(op, file, &contents),
             Action::SampleHost { op } => self.inputs.push_back(Input::Host { op, sample: Box::default() }),
+            Action::Probe { op, request } => {
+                self.probes.push((self.now, op, *request));
+                self.asking.push(op);
+                if let Some(outcome) = self.rules.probe.clone() {
+                    self.inputs.push_back(self.probe_answer(op, outcome));
+                    self.asking.retain(|asking| *asking != op);
+                }
+            }
             Action::Cancel { op } => {
+                self.asking.retain(|asking| *asking != op);
                 self.engine.cancel(op);
                 self.main = self.main.filter(|main| *main != op);
                 self.stats = self.stats.filter(|stats| *stats != op);
@@ -260,6 +278,16 @@ impl World {
         if self.rules.disk_answers {
             self.inputs.push_back(Input::Disk { op, result });
         }
+    }
+
+    const fn probe_answer(&self, op: OpId, outcome: Result<u16, ProbeError>) -> Input {
+        Input::Probe { op, result: ProbeResult { outcome, took: Duration::from_millis(7) } }
+    }
+
+    /// A health check under way is answered.
+    pub(crate) fn answer_probe(&mut self, op: OpId, outcome: Result<u16, ProbeError>) {
+        self.asking.retain(|asking| *asking != op);
+        self.input(self.probe_answer(op, outcome));
     }
 
     /// The server says something on the main socket.

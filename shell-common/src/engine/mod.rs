@@ -31,6 +31,7 @@ use futures_channel::mpsc::UnboundedSender;
 use futures_util::future::Abortable;
 
 pub use address::{AddressError, EngineAddress};
+pub(crate) use feed::{read, send};
 
 use crate::{DockerExecutor, Runtime};
 use ops::{Ops, Output};

@@ -17,7 +17,7 @@ use futures_util::future::{Either, select};
 
 pub(crate) use proxy::ProxySettings;
 pub use sockets::Sockets;
-pub(crate) use tls::TlsSettings;
+pub(crate) use tls::{TlsSettings, build as build_tls, cause as tls_cause};
 
 use crate::Runtime;
 use crate::settings::{ServerAddress, Settings};

@@ -70,7 +70,8 @@ impl Tls {
     }
 }
 
-fn build(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
+/// Makes a configuration from what the files hold now. It blocks.
+pub(crate) fn build(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> =
         if settings.insecure { Arc::new(AnyCertificate::new(&provider)) } else { verifier(settings, &provider)? };
@@ -175,6 +176,7 @@ pub(super) fn reason(error: &io::Error) -> String {
 const UNKNOWN_ISSUER: &str = "if it is yours, set SSL_CERT_FILE to a PEM file with it or with the certificate of its \
                               authority (INSECURE_SKIP_VERIFY=true takes any)";
 
-fn cause(error: &io::Error) -> Option<&rustls::Error> {
+/// What TLS has against the connection, if that is why it failed.
+pub(crate) fn cause(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
