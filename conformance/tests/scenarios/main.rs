@@ -6,6 +6,7 @@ mod engine_trouble;
 mod events;
 mod fidelity;
 mod gaps;
+mod health;
 mod lists;
 mod lives;
 mod operations;

@@ -6,6 +6,7 @@ pub(crate) mod engines;
 pub(crate) mod flaky;
 pub(crate) mod http;
 pub(crate) mod objects;
+pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tar;
 pub(crate) mod told;
