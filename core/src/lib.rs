@@ -11,7 +11,7 @@
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
-//!    │ health_checks  HTTP checks of containers, each on its grid               │
+//!    │ health_checks  HTTP checks of containers, each at its moments            │
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
 //! ```

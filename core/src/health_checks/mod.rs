@@ -99,7 +99,7 @@ impl HealthChecks {
         match kind {
             SYNC => self.sync(shared, payload),
             SET => match readings([payload]).pop() {
-                Some(Reading::Run(config, _)) => self.set(shared, config, Duration::ZERO),
+                Some(Reading::Run(config, _)) => drop(self.set(shared, config, Duration::ZERO)),
                 Some(Reading::Off(id)) => self.remove(shared, &id),
                 None => {}
             },
@@ -138,22 +138,25 @@ impl HealthChecks {
             warn!(beyond, "more than {MAX_CHECKS} health checks: those beyond are not run");
         }
         debug!(configs = whole, checks = wanted.len() - beyond, "health checks");
-        for (index, config) in wanted.into_values().take(MAX_CHECKS).enumerate() {
-            let wait = grid::wait(index, config.interval);
-            self.set(shared, config, wait);
+        let mut new = 0;
+        for config in wanted.into_values().take(MAX_CHECKS) {
+            let wait = grid::wait(new, config.interval);
+            new += usize::from(self.set(shared, config, wait));
         }
         self.before.clear();
     }
 
-    /// Runs this check: at first after `wait`, unless it runs already, or did until the link broke.
-    fn set(&mut self, shared: &Shared, config: Box<CheckConfig>, wait: Duration) {
+    /// Runs this check: at first after `wait`, which is told, unless it runs already or its moments on the last link go
+    /// on.
+    fn set(&mut self, shared: &Shared, config: Box<CheckConfig>, wait: Duration) -> bool {
         let id = config.container_id.clone();
         if self.checks.get(&id).is_some_and(|check| check.config == config) {
-            return;
+            return false;
         }
         self.remove(shared, &id);
         if self.checks.len() >= MAX_CHECKS {
-            return warn!(container = id, "more than {MAX_CHECKS} health checks: this one is not run");
+            warn!(container = id, "more than {MAX_CHECKS} health checks: this one is not run");
+            return false;
         }
         let now = shared.now.get().mono;
         let soon = now + wait;
@@ -165,6 +168,7 @@ impl HealthChecks {
         };
         self.due.insert((due, id.clone()));
         self.checks.insert(id, Check { config, grid, due, run: Run::Idle, healthy: None });
+        due <= soon
     }
 
     fn remove(&mut self, shared: &Shared, id: &str) {
@@ -213,10 +217,12 @@ impl HealthChecks {
         let verdict = Verdict::new(&check.config, result);
         let now = shared.now.get().wall;
         let frame = wire::event("health_check_result", &verdict.payload(&check.config, result, now), now);
-        let changed = check.healthy.replace(verdict.healthy) != Some(verdict.healthy);
-        if changed {
-            let error = verdict.error.unwrap_or_default();
-            info!(container = id, healthy = verdict.healthy, error, "a health check has a new result");
+        let before = check.healthy.replace(verdict.healthy);
+        if before != Some(verdict.healthy) {
+            if before.is_some() {
+                let error = verdict.error.unwrap_or_default();
+                info!(container = id, healthy = verdict.healthy, error, "a health check has another result");
+            }
             // What it told before is older.
             self.newest.forget(&id);
             shared.outbox.borrow_mut().push(Kind::State, frame);
