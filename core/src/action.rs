@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::docker::{ApiVersion, DockerRequest};
 use crate::files::FilesRequest;
 use crate::ids::OpId;
+use crate::probe::ProbeRequest;
 use crate::secret::Secret;
 
 /// One thing to do. A shell carries actions out in order, and tells the results as [`Input`](crate::Input)s with the
@@ -73,6 +74,13 @@ pub enum Action {
     SampleHost {
         /// The request's name.
         op: OpId,
+    },
+    /// Ask whether a container's HTTP server is well. Result: [`Input::Probe`](crate::Input::Probe).
+    Probe {
+        /// The request's name.
+        op: OpId,
+        /// What to ask.
+        request: Box<ProbeRequest>,
     },
     /// Stop working on any of the above; a socket is dropped without a close frame. No result is wanted any more.
     Cancel {

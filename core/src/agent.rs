@@ -12,6 +12,7 @@ use crate::commands::Commands;
 use crate::config::{Config, Saved};
 use crate::engine::Engine;
 use crate::events::{World, follow, keep_cursor, save_cursor};
+use crate::health_checks::HealthChecks;
 use crate::host_stats::HostStats;
 use crate::ids::OpId;
 use crate::input::{DockerEvent, Input, SocketEvent};
@@ -41,6 +42,7 @@ pub struct Agent {
     stats_link: StatsLink,
     stats: Stats,
     host_stats: HostStats,
+    health_checks: HealthChecks,
     commands: Commands,
     status: Keeper,
     saved_cursor: Option<String>,
@@ -56,6 +58,8 @@ pub struct Load {
     pub operations: usize,
     /// Streams of statistics that are open.
     pub stats_streams: usize,
+    /// HTTP health checks that are run, and how many of them are under way.
+    pub health_checks: (usize, usize),
     /// Answers and events that wait to be sent.
     pub owed_frames: usize,
     /// Containers known.
@@ -98,6 +102,7 @@ impl Agent {
             stats_link: StatsLink::new(initial),
             stats: Stats::default(),
             host_stats: HostStats::default(),
+            health_checks: HealthChecks::default(),
             commands: Commands::default(),
             tasks: Tasks::default(),
             status: Keeper::default(),
@@ -142,6 +147,7 @@ impl Agent {
                 self.link.send_if_idle(&self.shared, || frame, bytes);
             }
             Input::Host { .. } => {}
+            Input::Probe { op, result } => self.health_checks.handle(&self.shared, op, &result),
         }
         self.turn();
     }
@@ -168,6 +174,7 @@ impl Agent {
             self.stats.next_timeout(),
             self.host_stats.next_timeout(),
             self.status.next_timeout(),
+            self.health_checks.next_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -186,6 +193,7 @@ impl Agent {
             tasks: self.tasks.len(),
             operations: self.shared.ops.borrow().under_way(),
             stats_streams: self.stats.streams(),
+            health_checks: self.health_checks.load(),
             owed_frames: self.shared.outbox.borrow().waiting(),
             containers: self.shared.world.borrow().containers.len(),
         }
@@ -222,6 +230,7 @@ impl Agent {
                 LinkEvent::Down => {
                     self.stats.stop_soon(&self.shared);
                     self.host_stats.stop();
+                    self.health_checks.link_lost(&self.shared);
                 }
                 LinkEvent::Closed => self.over(),
             }
@@ -242,7 +251,10 @@ impl Agent {
                 let stopping = self.phase != Phase::Running;
                 self.commands.take(&self.shared, &mut self.tasks, &command, stopping);
             }
-            Ok(Inbound::Push { kind }) => info!(kind, "ignored a push that this agent does not know"),
+            Ok(Inbound::Push { kind, payload }) if HealthChecks::takes(&kind) => {
+                self.health_checks.push(&self.shared, &kind, payload);
+            }
+            Ok(Inbound::Push { kind, .. }) => info!(kind, "ignored a push that this agent does not know"),
             Ok(Inbound::AuthSuccess { .. } | Inbound::AuthError { .. }) => {
                 warn!("ignored a second registration answer")
             }
@@ -271,7 +283,9 @@ impl Agent {
         self.stats.follow(&self.shared);
         self.stats.tick(&self.shared);
         self.host_stats.tick(&self.shared);
+        self.health_checks.tick(&self.shared);
         self.link.pump(&self.shared);
+        self.health_checks.pump(&self.shared, &mut self.link);
         self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
         self.finish();
         self.keep_status();
@@ -306,6 +320,7 @@ impl Agent {
         if matches!(self.phase, Phase::New | Phase::Running) {
             info!("shutting down");
             self.shared.world.borrow_mut().frozen = true;
+            self.health_checks.stop(&self.shared);
             self.phase = Phase::Finishing(self.shared.now.get().mono + FINISH_WITHIN);
         }
     }

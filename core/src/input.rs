@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::docker::DockerError;
 use crate::files::{FilesAnswer, FilesError};
 use crate::ids::OpId;
+use crate::probe::ProbeResult;
 
 /// One thing that happened. Results carry the id of the [`Action`](crate::Action) they belong to; those of an
 /// operation that was cancelled meanwhile are ignored.
@@ -53,6 +54,13 @@ pub enum Input {
         op: OpId,
         /// What they said.
         sample: Box<HostSample>,
+    },
+    /// A health check's request was answered, or was not.
+    Probe {
+        /// The request it belongs to.
+        op: OpId,
+        /// What came of it.
+        result: ProbeResult,
     },
 }
 

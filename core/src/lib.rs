@@ -13,6 +13,7 @@
 //!    │ status     how the agent is                hints   what to do about it   │
 //!    │ compose    where Compose files are, what stands in them                  │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
+//!    │ health_checks  HTTP checks of containers, each at its moments            │
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
 //! ```
@@ -54,16 +55,19 @@ mod details;
 pub mod docker;
 mod engine;
 mod events;
-pub mod hints;
 mod files;
+mod health_checks;
+pub mod hints;
 mod host_stats;
 mod ids;
 mod input;
 mod link;
+mod newest;
 mod outbox;
 mod own_container;
 mod permissions;
 mod policy;
+mod probe;
 mod run;
 mod secret;
 mod stats;
@@ -80,5 +84,6 @@ pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,
 };
 pub use policy::Policy;
+pub use probe::{ProbeError, ProbeRequest, ProbeResult};
 pub use secret::Secret;
 pub use time::{MonotonicTime, Now, WallTime};

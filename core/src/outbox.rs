@@ -15,6 +15,9 @@ use crate::action::Frame;
 pub(crate) const MAX_BYTES: usize = 48 * 1024 * 1024;
 /// Events that are kept at most.
 pub(crate) const MAX_EVENTS: usize = 20_000;
+/// Results of health checks that changed which are kept at most: then the oldest go. Each check has one when the link
+/// comes up, and then one for each change.
+pub(crate) const MAX_STATES: usize = 8_192;
 /// Frames owed to nobody that wait at most: then the oldest goes. They go with the link.
 const MAX_PASSING: usize = 64;
 /// An answer larger than this is not kept once it has left: it is a list or an inspect, and the server asks again.
@@ -23,7 +26,10 @@ pub(crate) const KEEP_SENT_ANSWER: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Answer,
+    /// Of a container. The cursor waits for its receipt.
     Event,
+    /// A health check whose result changed.
+    State,
 }
 
 #[derive(Debug)]
@@ -42,6 +48,7 @@ pub(crate) struct Outbox {
     passing: VecDeque<Frame>,
     bytes: usize,
     events: usize,
+    states: usize,
     last_number: u64,
     dropped: u64,
 }
@@ -50,6 +57,7 @@ impl Outbox {
     pub(crate) fn push(&mut self, kind: Kind, frame: Frame) {
         self.bytes += frame.len();
         self.events += usize::from(kind == Kind::Event);
+        self.states += usize::from(kind == Kind::State);
         self.waiting.push_back(Owed { frame, kind, number: 0 });
         self.bound();
     }
@@ -123,11 +131,17 @@ impl Outbox {
     fn forget(&mut self, owed: &Owed) {
         self.bytes -= owed.frame.len();
         self.events -= usize::from(owed.kind == Kind::Event);
+        self.states -= usize::from(owed.kind == Kind::State);
     }
 
     fn bound(&mut self) {
         while self.events > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events > 0) {
             if !self.drop_oldest(Kind::Event) {
+                break;
+            }
+        }
+        while self.states > MAX_STATES || (self.bytes > MAX_BYTES && self.states > 0) {
+            if !self.drop_oldest(Kind::State) {
                 break;
             }
         }
@@ -141,7 +155,11 @@ impl Outbox {
         self.dropped += 1;
         // Once for each power of two: a long outage must not fill the log.
         if self.dropped.is_power_of_two() {
-            let what = if kind == Kind::Event { "events" } else { "answers" };
+            let what = match kind {
+                Kind::Event => "events",
+                Kind::State => "results of health checks",
+                Kind::Answer => "answers",
+            };
             warn!(dropped = self.dropped, "too much is owed to the server: the oldest {what} were dropped");
         }
         true
@@ -202,6 +220,19 @@ mod tests {
         let left = send_all(&mut outbox);
         assert_eq!((left.len(), left[0].as_str(), left[1].as_str()), (MAX_EVENTS + 1, "answer", "3"));
         assert_eq!(outbox.dropped, 3);
+    }
+
+    #[test]
+    fn results_of_health_checks_are_bounded_and_no_events() {
+        let mut outbox = Outbox::default();
+        for number in 0..MAX_STATES + 2 {
+            outbox.push(Kind::State, frame(&number.to_string()));
+        }
+        assert!(outbox.all_events_told(), "the cursor does not wait for them");
+        let left = send_all(&mut outbox);
+        assert_eq!((left.len(), left[0].as_str()), (MAX_STATES, "2"));
+        outbox.received(outbox.receipt_wanted().unwrap());
+        assert_eq!((outbox.states, outbox.bytes), (0, 0));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::files::Files;
 use crate::host::Host;
 use crate::net::Sockets;
+use crate::probe::Probes;
 use crate::settings::Settings;
 use crate::{Engine, Runtime, Way, host, seed};
 
@@ -94,6 +95,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     let (inputs, received) = unbounded();
     let mut world = World {
         sockets: Sockets::new(runtime.clone(), &settings, inputs.clone()),
+        probes: Probes::new(runtime.clone(), &settings, inputs.clone()),
         engine: engine(runtime.clone(), settings.engine.clone(), inputs.clone()),
         files: Files::new(&runtime, &inputs),
         disk: Disk::new(&runtime, settings.data_path.clone(), inputs.clone()),
@@ -110,6 +112,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
 /// Everything that carries out actions.
 struct World<R: Runtime, E> {
     sockets: Sockets<R>,
+    probes: Probes<R>,
     engine: E,
     disk: Disk,
     files: Files,
@@ -133,11 +136,13 @@ impl<R: Runtime, E: DockerExecutor> World<R, E> {
                 let sample = Box::new(self.host.sample());
                 let _ = self.inputs.unbounded_send(Input::Host { op, sample });
             }
+            Action::Probe { op, request } => self.probes.execute(op, *request),
             Action::Cancel { op } => {
                 // Ids are never used twice, so whoever does not know it passes it over.
                 self.sockets.cancel(op);
                 self.engine.cancel(op);
                 self.files.cancel(op);
+                self.probes.cancel(op);
             }
             Action::Exit { code } => return Some(code),
         }

@@ -6,7 +6,7 @@
 //!          │             └──────────┘            ▼
 //!   ┌──────┴───────┐                    ┌────────────────┐
 //!   │ sockets (net)│◄───────────────────┤ driver: run    │
-//!   │ engine       │                    └────────────────┘
+//!   │ engine·probe │                    └────────────────┘
 //!   │ disk · files │   settings · logging · cli: around it
 //!   │ host         │
 //!   └──────────────┘
@@ -25,6 +25,7 @@ mod host;
 mod logging;
 mod memory;
 mod net;
+mod probe;
 mod runtime;
 mod seed;
 mod settings;
@@ -32,5 +33,6 @@ mod settings;
 pub use driver::{Core, DockerExecutor, drive, run};
 pub use engine::{AddressError, Engine, EngineAddress, Way};
 pub use net::Sockets;
+pub use probe::Probes;
 pub use runtime::Runtime;
 pub use settings::{LogLevel, Problem, ServerAddress, Settings, SettingsErrors};

@@ -15,8 +15,8 @@ pub use runtime::TokioRuntime;
 pub use socket::Socket;
 
 /// Threads for what blocks: two walks through folders and a file of the host's, which can hang with a network's file
-/// system; a name look-up for the server and one for its proxy; a file of the agent's own.
-const BLOCKING_THREADS: usize = 6;
+/// system; a name look-up for the server and one for its proxy, four for health checks; a file of the agent's own.
+const BLOCKING_THREADS: usize = 10;
 
 /// They are rarely needed, and each has a stack.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);

@@ -2,7 +2,8 @@
 //! link every minute, and commands all the time.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,9 @@ struct Arguments {
     /// Commands a second.
     #[arg(long, default_value_t = 10)]
     commands: u32,
+    /// HTTP health checks every ten seconds. A third of them has no answer: half of those is refused, half silent.
+    #[arg(long, default_value_t = 0)]
+    health_checks: usize,
     /// Seconds between two cuts of the link.
     #[arg(long, default_value_t = 60)]
     cut_every: u64,
@@ -66,6 +70,16 @@ impl Agent {
         text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
     }
 
+    /// The processor time it has used, in milliseconds.
+    fn cpu_ms(&self) -> Option<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).ok()?;
+        // Behind the name in brackets: the state is the first, user and system time are the 12th and 13th, in ticks.
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        // A tick is a hundredth of a second on every Linux that the agent runs on.
+        Some((ticks()? + ticks()?) * 10)
+    }
+
     fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.0.id())).map_or(0, Iterator::count)
     }
@@ -82,6 +96,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (begin, mut baseline, mut asked, mut failed) = (Instant::now(), None, 0_u64, 0_u64);
     let mut next_cut = begin + Duration::from_secs(arguments.cut_every);
     let mut next_minute = begin + Duration::from_secs(60);
+    let targets = Targets::start()?;
+    let (mut synced, mut cpu_before) = (0, agent.cpu_ms().unwrap_or(0));
     let pause = Duration::from_secs(1) / arguments.commands.max(1);
     for minute in 1..=arguments.minutes {
         while Instant::now() < next_minute {
@@ -91,6 +107,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             // Not registered within that time shows as failed commands.
             let _ = server.block_on(server.wait_registered(Duration::from_secs(30)));
+            let registrations = server.registrations().len();
+            if arguments.health_checks > 0 && registrations != synced {
+                synced = registrations;
+                server.push(&targets.sync(arguments.health_checks));
+            }
             let started = Instant::now();
             asked += 1;
             failed += u64::from(!ask(&server, &engine, asked));
@@ -99,12 +120,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         next_minute += Duration::from_secs(60);
         let pss = agent.kib("smaps_rollup", "Pss:").ok_or("the agent has ended")?;
         let peak = agent.kib("status", "VmHWM:").unwrap_or(0);
+        let cpu = agent.cpu_ms().unwrap_or(0);
+        let cpu_a_second = cpu.saturating_sub(std::mem::replace(&mut cpu_before, cpu)) as f64 / 60.0;
         if minute == arguments.baseline {
             baseline = Some(pss);
         }
         writeln!(
             out,
-            "minute {minute}: {pss} KiB (peak {peak}), {} descriptors, {} registrations, {asked} commands, {failed} \
+            "minute {minute}: {pss} KiB (peak {peak}), {cpu_a_second:.1} ms/s of processor, {} descriptors, {} \
+             registrations, {asked} commands, {failed} \
              failed, {} frames",
             agent.descriptors(),
             server.registrations().len(),
@@ -120,6 +144,47 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// What health checks ask: a server that answers, one that never does, and a port that nobody listens on.
+struct Targets {
+    well: SocketAddr,
+    silent: TcpListener,
+    nobody: SocketAddr,
+}
+
+impl Targets {
+    fn start() -> std::io::Result<Self> {
+        let listen = || TcpListener::bind("127.0.0.1:0");
+        let (well, nobody) = (listen()?, listen()?.local_addr()?);
+        let address = well.local_addr()?;
+        std::thread::spawn(move || {
+            for mut stream in well.incoming().flatten() {
+                // A request is one packet. Whatever goes wrong is seen in the agent's results.
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        Ok(Self { well: address, silent: listen()?, nobody })
+    }
+
+    /// So many checks, as the server sends them.
+    fn sync(&self, count: usize) -> Value {
+        let silent = self.silent.local_addr().unwrap_or(self.nobody);
+        let check = |n: usize| {
+            let target = match n % 6 {
+                0 => self.nobody,
+                3 => silent,
+                _ => self.well,
+            };
+            json!({"container_id": format!("{n:012x}"), "host_id": "soak", "enabled": true, "method": "GET",
+                "url": format!("http://{target}/health"), "expected_status_codes": "200", "timeout_seconds": 5,
+                "check_interval_seconds": 10, "follow_redirects": false, "verify_ssl": true, "headers_json": null,
+                "auth_config_json": null})
+        };
+        json!({"type": "health_check_configs_sync",
+            "payload": {"configs": (0..count).map(check).collect::<Vec<_>>()}})
+    }
 }
 
 /// One command of a mix, and whether it was answered. Those that the cut of the link took are not.

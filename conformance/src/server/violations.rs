@@ -90,6 +90,7 @@ impl Findings {
                 }
             }
             "container_stats" => self.container_stats(payload),
+            "health_check_result" => self.health_check_result(payload),
             _ => {}
         }
     }
@@ -107,6 +108,31 @@ impl Findings {
             if sample.get(name).and_then(Value::as_u64).is_none() {
                 self.say(format!("{name} that is no unsigned integer"));
             }
+        }
+    }
+
+    fn health_check_result(&mut self, result: &Map<String, Value>) {
+        self.texts(result, &["container_id", "host_id"]);
+        self.timestamp(result);
+        let known =
+            ["status_code", "response_time_ms", "error_message", "healthy", "container_id", "host_id", "timestamp"];
+        self.only(result, &known);
+        match result.get("healthy").and_then(Value::as_bool) {
+            Some(healthy) if healthy == result.contains_key("error_message") => {
+                self.say("a result that is healthy with an error, or unhealthy without one");
+            }
+            Some(_) => {}
+            None => self.say("healthy that is no boolean"),
+        }
+        if result.get("response_time_ms").and_then(Value::as_u64).is_none() {
+            self.say("response_time_ms that is no unsigned integer");
+        }
+        if result.get("status_code").is_some_and(|status| status.as_u64().is_none()) {
+            self.say("status_code that is no unsigned integer");
+        }
+        if result.get("error_message").is_some_and(|error| error.as_str().is_none_or(|text| text.chars().count() > 100))
+        {
+            self.say("error_message that is no text of 100 characters at most");
         }
     }
 

@@ -120,6 +120,13 @@ impl Server {
         let token = one_time.then_some(PERMANENT);
         let answer = json!({"type": "auth_success", "agent_id": PERMANENT, "host_id": "h", "permanent_token": token});
         self.say(stage, op, answer.to_string(), None);
+        let check = |id: &str| {
+            json!({"container_id": id, "host_id": "h", "enabled": true, "url": "http://203.0.113.9/",
+            "timeout_seconds": 5, "check_interval_seconds": 10})
+        };
+        let configs = json!({"configs": [check("000000000001"), check("000000000002"), check("000000000003")]});
+        let sync = json!({"type": "health_check_configs_sync", "payload": configs});
+        self.say(stage, op, sync.to_string(), None);
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dockmon_core::status::{LinkState, Status};
 use dockmon_core::{
-    Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, ProcessFacts, Secret, SocketClosed,
-    SocketEvent, WallTime,
+    Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, ProbeError, ProbeResult, ProcessFacts,
+    Secret, SocketClosed, SocketEvent, WallTime,
 };
 use serde_json::Value;
 
@@ -268,6 +268,13 @@ impl World {
             Action::Docker { op, api, request } => self.engine.ask(stage, op, api, request),
             Action::Disk { op, request } => self.disk.begin(stage, op, request),
             Action::Files { op, request } => files::look(stage, op, request),
+            Action::Probe { op, .. } => {
+                // Healthy or not, by chance; the longest that one takes is a second.
+                let outcome = if stage.chance.one_in(3) { Err(ProbeError::Refused) } else { Ok(200) };
+                let took = stage.chance.between(Duration::from_millis(1), Duration::from_secs(1));
+                let result = ProbeResult { outcome, took };
+                stage.after(took, Happening::Input { process, input: Input::Probe { op, result } });
+            }
             Action::SampleHost { op } => {
                 let input = Input::Host { op, sample: Box::new(HostSample::default()) };
                 stage.after(Duration::from_micros(100), Happening::Input { process, input });

@@ -3,12 +3,13 @@
 mod command_line;
 mod compose_files;
 mod disk;
-mod engine_tls;
 mod doctor;
+mod engine_tls;
 mod engine_trouble;
 mod events;
 mod fidelity;
 mod gaps;
+mod health;
 mod lists;
 mod lives;
 mod operations;

@@ -4,7 +4,7 @@
 
 mod figures;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tracing::{debug, warn};
@@ -16,6 +16,7 @@ use crate::events::RunState;
 use crate::ids::{ContainerId, OpId};
 use crate::input::DockerEvent;
 use crate::link::{Link, StatsLink};
+use crate::newest::Newest;
 use crate::permissions;
 use crate::run::Shared;
 use crate::time::MonotonicTime;
@@ -38,8 +39,9 @@ pub(crate) struct Stats {
     by_op: BTreeMap<OpId, String>,
     /// Streams that ended while their container may still run. One that was closed meanwhile is passed over.
     reopen: BTreeSet<(MonotonicTime, String)>,
-    main: Newest,
-    history: Newest,
+    /// What each socket has not been sent yet.
+    main: Newest<String>,
+    history: Newest<String>,
     said_too_many: bool,
 }
 
@@ -50,44 +52,6 @@ struct Source {
     op: Option<OpId>,
     /// Before the next opening, should this stream end without having brought anything.
     wait: Duration,
-}
-
-/// What one socket has not been sent yet: the newest of each container, oldest container first.
-#[derive(Debug, Default)]
-struct Newest {
-    order: VecDeque<String>,
-    samples: BTreeMap<String, String>,
-}
-
-impl Newest {
-    fn put(&mut self, id: &str, sample: String) {
-        if self.samples.insert(id.to_owned(), sample).is_none() {
-            self.order.push_back(id.to_owned());
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    fn front(&self) -> Option<&str> {
-        self.order.front().and_then(|id| self.samples.get(id)).map(String::as_str)
-    }
-
-    fn pop(&mut self) -> Option<String> {
-        self.order.pop_front().and_then(|id| self.samples.remove(&id))
-    }
-
-    fn forget(&mut self, id: &str) {
-        if self.samples.remove(id).is_some() {
-            self.order.retain(|other| other != id);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.order.clear();
-        self.samples.clear();
-    }
 }
 
 impl Stats {

@@ -5,6 +5,7 @@ mod commands;
 mod engine;
 mod events;
 mod files;
+mod health;
 mod link;
 mod odd_input;
 mod own_container;

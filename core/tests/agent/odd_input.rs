@@ -109,6 +109,29 @@ fn a_word() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A configuration of a health check with anything in its fields; of three containers.
+fn any_check() -> impl Strategy<Value = Value> {
+    let fields = [
+        "host_id",
+        "enabled",
+        "url",
+        "method",
+        "expected_status_codes",
+        "timeout_seconds",
+        "check_interval_seconds",
+        "follow_redirects",
+        "verify_ssl",
+        "headers_json",
+        "auth_config_json",
+    ];
+    let fields = prop::collection::btree_map(prop::sample::select(fields.to_vec()), any_json(), 0..6);
+    (fields, prop::sample::select(vec!["a", "b", "c"])).prop_map(|(fields, id)| {
+        let mut check = json!(fields);
+        check["container_id"] = id.into();
+        check
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -143,6 +166,27 @@ proptest! {
         let op = world.main.expect("registered");
         for text in texts {
             world.input(Input::Socket { op, event: SocketEvent::Text(Text(text)) });
+        }
+        world.command("after", "list_containers", &Value::Null);
+        prop_assert!(world.answer("after")["payload"].is_array());
+    }
+
+    #[test]
+    fn any_health_checks_are_survived(
+        pushes in prop::collection::vec((0_usize..3, prop::collection::vec(any_check(), 0..4), any_json()), 1..12),
+    ) {
+        let mut world = World::registered(Engine::new(&["web"]));
+        for (kind, checks, odd) in pushes {
+            let first = checks.first().cloned().unwrap_or(odd);
+            let (kind, payload) = [
+                ("health_check_configs_sync", json!({"configs": checks})),
+                ("health_check_config", first.clone()),
+                ("health_check_config_remove", first),
+            ][kind].clone();
+            world.say(&json!({"type": kind, "payload": payload}));
+            world.run_for(Duration::from_secs(5));
+            let (checks, asking) = world.agent.load().health_checks;
+            prop_assert!(checks <= 3 && asking == 0, "{} {}", checks, asking);
         }
         world.command("after", "list_containers", &Value::Null);
         prop_assert!(world.answer("after")["payload"].is_array());

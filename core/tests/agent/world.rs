@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dockmon_core::{
     Action, Agent, Config, DataFile, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now, OpId, Policy,
-    ProcessFacts, Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
+    ProbeError, ProbeRequest, ProbeResult, ProcessFacts, Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
 };
 use serde_json::Value;
 
@@ -34,6 +34,10 @@ pub(crate) struct World {
     pub(crate) pings: Vec<(OpId, u64)>,
     pub(crate) closes: Vec<(u16, String)>,
     pub(crate) exit: Option<u8>,
+    /// Every health check that was asked: when, under which name, what.
+    pub(crate) probes: Vec<(Duration, OpId, ProbeRequest)>,
+    /// Those without an answer.
+    pub(crate) asking: Vec<OpId>,
     /// Every action, in order, as its name.
     pub(crate) log: Vec<String>,
     /// Every input with its time, and every action, as JSON.
@@ -57,6 +61,8 @@ pub(crate) struct Rules {
     /// The same for the status.
     pub(crate) status_answers: bool,
     pub(crate) auth: Value,
+    /// What health checks are answered at once; none: a test answers.
+    pub(crate) probe: Option<Result<u16, ProbeError>>,
 }
 
 pub(crate) fn config() -> Config {
@@ -100,6 +106,8 @@ impl World {
             pings: Vec::new(),
             closes: Vec::new(),
             exit: None,
+            probes: Vec::new(),
+            asking: Vec::new(),
             log: Vec::new(),
             recorded_inputs: Vec::new(),
             recorded_actions: Vec::new(),
@@ -112,6 +120,7 @@ impl World {
                 disk_answers: true,
                 status_answers: true,
                 auth,
+                probe: Some(Ok(200)),
             },
             inputs: VecDeque::new(),
         }
@@ -217,7 +226,16 @@ impl World {
             Action::Disk { op, request: DiskRequest::Write { file, contents } } => self.write(op, file, &contents),
             Action::Files { op, request } => self.inputs.extend(self.tree.answer(op, request)),
             Action::SampleHost { op } => self.inputs.push_back(Input::Host { op, sample: Box::default() }),
+            Action::Probe { op, request } => {
+                self.probes.push((self.now, op, *request));
+                self.asking.push(op);
+                if let Some(outcome) = self.rules.probe.clone() {
+                    self.inputs.push_back(self.probe_answer(op, outcome));
+                    self.asking.retain(|asking| *asking != op);
+                }
+            }
             Action::Cancel { op } => {
+                self.asking.retain(|asking| *asking != op);
                 self.engine.cancel(op);
                 self.tree.held.retain(|held| *held != op);
                 self.main = self.main.filter(|main| *main != op);
@@ -273,6 +291,16 @@ impl World {
         if answers {
             self.inputs.push_back(Input::Disk { op, result });
         }
+    }
+
+    const fn probe_answer(&self, op: OpId, outcome: Result<u16, ProbeError>) -> Input {
+        Input::Probe { op, result: ProbeResult { outcome, took: Duration::from_millis(7) } }
+    }
+
+    /// A health check under way is answered.
+    pub(crate) fn answer_probe(&mut self, op: OpId, outcome: Result<u16, ProbeError>) {
+        self.asking.retain(|asking| *asking != op);
+        self.input(self.probe_answer(op, outcome));
     }
 
     /// The server says something on the main socket.

@@ -145,7 +145,8 @@ fn parse(text: &[u8]) -> Result<Option<(usize, StatusCode, Body)>, DockerError> 
     Ok(Some((length, status, body)))
 }
 
-async fn send<Io: Write + Unpin>(io: &mut Io, mut bytes: &[u8]) -> io::Result<()> {
+/// Sends all of it.
+pub(crate) async fn send<Io: Write + Unpin>(io: &mut Io, mut bytes: &[u8]) -> io::Result<()> {
     poll_fn(|cx| {
         while !bytes.is_empty() {
             let sent = ready!(Pin::new(&mut *io).poll_write(cx, bytes))?;
@@ -160,7 +161,7 @@ async fn send<Io: Write + Unpin>(io: &mut Io, mut bytes: &[u8]) -> io::Result<()
 }
 
 /// Reads what there is. False where the connection was closed.
-async fn read<Io: Read + Unpin>(io: &mut Io, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
+pub(crate) async fn read<Io: Read + Unpin>(io: &mut Io, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
     poll_fn(|cx| {
         let mut space = [MaybeUninit::uninit(); READ_SIZE];
         let mut buffer = ReadBuf::uninit(&mut space);

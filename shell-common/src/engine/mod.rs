@@ -34,6 +34,7 @@ use futures_util::future::Abortable;
 
 pub(crate) use address::Scheme;
 pub use address::{AddressError, EngineAddress};
+pub(crate) use feed::{read, send};
 pub(crate) use tls::{EngineTls, Trust};
 pub use way::Way;
 

@@ -20,7 +20,7 @@ pub(crate) use connect::Step;
 pub(crate) use probe::Probe;
 pub(crate) use proxy::ProxySettings;
 pub use sockets::Sockets;
-pub(crate) use tls::TlsSettings;
+pub(crate) use tls::{TlsSettings, build as build_tls, cause as tls_cause};
 
 use crate::Runtime;
 use crate::settings::{ServerAddress, Settings};

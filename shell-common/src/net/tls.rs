@@ -70,7 +70,8 @@ impl Tls {
     }
 }
 
-fn build(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
+/// Makes a configuration from what the files hold now. It blocks.
+pub(crate) fn build(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> =
         if settings.insecure { Arc::new(AnyCertificate::new(&provider)) } else { verifier(settings, &provider)? };
@@ -190,7 +191,7 @@ pub(super) const SERVER: Words = Words {
     not_tls: "is TLS spoken on this port?",
 };
 
-/// The TLS library's own error.
+/// What TLS has against the connection, if that is why it failed.
 pub(crate) fn cause(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }

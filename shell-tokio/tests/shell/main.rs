@@ -2,6 +2,7 @@
 
 mod driver;
 mod engine_tls;
+mod probes;
 mod process;
 mod proxy;
 mod sockets;
