@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::docker::{ApiVersion, DockerRequest};
 use crate::ids::OpId;
+use crate::input::Blob;
 use crate::secret::Secret;
 
 /// One thing to do. A shell carries actions out in order, and tells the results as [`Input`](crate::Input)s with the
@@ -53,6 +54,22 @@ pub enum Action {
         api: Option<ApiVersion>,
         /// What to ask.
         request: DockerRequest,
+    },
+    /// Grant so many bytes more to be read of a stream that goes both ways. It begins with none. Result:
+    /// [`DockerEvent::Bytes`](crate::DockerEvent::Bytes).
+    Read {
+        /// The request that is the stream.
+        op: OpId,
+        /// How many.
+        bytes: usize,
+    },
+    /// Write to a stream that goes both ways, behind all written before. Result:
+    /// [`DockerEvent::Written`](crate::DockerEvent::Written).
+    Write {
+        /// The request that is the stream.
+        op: OpId,
+        /// What.
+        bytes: Blob,
     },
     /// Do something to a file below `DATA_PATH`. Result: [`Input::Disk`](crate::Input::Disk).
     Disk {

@@ -12,6 +12,7 @@ use crate::commands::Commands;
 use crate::config::{Config, Saved};
 use crate::engine::Engine;
 use crate::events::{World, follow, keep_cursor, save_cursor};
+use crate::exec_sessions::ExecSessions;
 use crate::host_stats::HostStats;
 use crate::ids::OpId;
 use crate::input::{Input, SocketEvent};
@@ -41,6 +42,7 @@ pub struct Agent {
     stats: Stats,
     host_stats: HostStats,
     commands: Commands,
+    shells: ExecSessions,
     saved_cursor: Option<String>,
     phase: Phase,
 }
@@ -52,6 +54,8 @@ pub struct Load {
     pub tasks: usize,
     /// Operations that a workflow waits for.
     pub operations: usize,
+    /// Shells in containers, among them those that are being ended.
+    pub shells: usize,
     /// Streams of statistics that are open.
     pub stats_streams: usize,
     /// Answers and events that wait to be sent.
@@ -96,6 +100,7 @@ impl Agent {
             stats: Stats::default(),
             host_stats: HostStats::default(),
             commands: Commands::default(),
+            shells: ExecSessions::default(),
             tasks: Tasks::default(),
             saved_cursor: saved.cursor,
             phase: Phase::New,
@@ -168,6 +173,7 @@ impl Agent {
         Load {
             tasks: self.tasks.len(),
             operations: self.shared.ops.borrow().under_way(),
+            shells: self.shells.len(),
             stats_streams: self.stats.streams(),
             owed_frames: self.shared.outbox.borrow().waiting(),
             containers: self.shared.world.borrow().containers.len(),
@@ -203,6 +209,7 @@ impl Agent {
                 LinkEvent::Up => self.up(),
                 LinkEvent::Frame(text) => self.frame(&text.0),
                 LinkEvent::Down => {
+                    self.shells.link_lost(&mut self.tasks);
                     self.stats.stop_soon(&self.shared);
                     self.host_stats.stop();
                 }
@@ -225,7 +232,11 @@ impl Agent {
                 let stopping = self.phase != Phase::Running;
                 self.commands.take(&self.shared, &mut self.tasks, &command, stopping);
             }
-            Ok(Inbound::Push { kind }) => info!(kind, "ignored a push that this agent does not know"),
+            Ok(Inbound::Push { kind, payload }) if kind == "shell_session" => {
+                let stopping = self.phase != Phase::Running;
+                self.shells.push(&self.shared, &mut self.tasks, payload, stopping);
+            }
+            Ok(Inbound::Push { kind, .. }) => info!(kind, "ignored a push that this agent does not know"),
             Ok(Inbound::AuthSuccess { .. } | Inbound::AuthError { .. }) => {
                 warn!("ignored a second registration answer")
             }
@@ -255,6 +266,7 @@ impl Agent {
         self.stats.tick(&self.shared);
         self.host_stats.tick(&self.shared);
         self.link.pump(&self.shared);
+        self.shells.pump(&self.shared, &self.tasks, &mut self.link);
         self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
         self.finish();
     }
@@ -264,6 +276,7 @@ impl Agent {
         if matches!(self.phase, Phase::New | Phase::Running) {
             info!("shutting down");
             self.shared.world.borrow_mut().frozen = true;
+            self.shells.shut_down(&mut self.tasks);
             self.phase = Phase::Finishing(self.shared.now.get().mono + FINISH_WITHIN);
         }
     }
@@ -271,7 +284,7 @@ impl Agent {
     fn finish(&mut self) {
         let now = self.shared.now.get().mono;
         match self.phase {
-            Phase::Finishing(until) if now >= until || (self.commands.are_done(&self.tasks) && self.told()) => {
+            Phase::Finishing(until) if now >= until || self.is_done() => {
                 self.phase = Phase::Saving(self.spawn(|cx| async move {
                     save_cursor(&cx).await;
                 }));
@@ -287,6 +300,11 @@ impl Agent {
             }
             _ => {}
         }
+    }
+
+    /// Whether nothing is under way that deserves to be finished.
+    fn is_done(&self) -> bool {
+        self.commands.are_done(&self.tasks) && self.shells.are_done() && self.told()
     }
 
     /// Whether the server has read every event that was taken in: only then does the cursor say so, and the next life

@@ -223,7 +223,7 @@ impl Stats {
                 source.wait = (source.wait * 2).min(REOPEN.1);
                 self.by_op.remove(&op);
             }
-            DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+            DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
         }
     }
 

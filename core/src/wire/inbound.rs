@@ -17,7 +17,7 @@ pub(crate) enum Inbound<'a> {
     /// A command or operation, to be answered exactly once.
     Command(Command<'a>),
     /// A push without an answer, by its `type`.
-    Push { kind: String },
+    Push { kind: String, payload: Option<&'a RawValue> },
 }
 
 /// Something to be done and answered under `id`.
@@ -90,7 +90,7 @@ impl<'a> Inbound<'a> {
             "container_operation" if !id.is_empty() => command(CommandKind::Operation),
             _ if !id.is_empty() => command(CommandKind::Unknown(kind)),
             "" => Err(Unreadable::NoType),
-            _ => Ok(Self::Push { kind }),
+            _ => Ok(Self::Push { kind, payload: envelope.payload }),
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
         assert!(matches!(Inbound::parse("[1]"), Err(Unreadable::NotJson(_))));
         assert!(matches!(Inbound::parse("{}"), Err(Unreadable::NoType)));
         assert!(matches!(Inbound::parse(r#"{"type":7,"id":{}}"#), Err(Unreadable::NoType)));
-        assert!(matches!(Inbound::parse(r#"{"type":"news"}"#), Ok(Inbound::Push { kind }) if kind == "news"));
+        assert!(matches!(Inbound::parse(r#"{"type":"news"}"#), Ok(Inbound::Push { kind, .. }) if kind == "news"));
         assert_eq!(command(r#"{"type":"news","id":"n"}"#).kind, CommandKind::Unknown("news".into()));
     }
 

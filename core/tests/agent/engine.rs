@@ -7,6 +7,8 @@ use dockmon_core::{Blob, DockerEvent, Input, OpId, WallTime};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::execs::Execs;
+
 #[derive(Clone, Default)]
 pub(crate) struct Container {
     pub(crate) name: String,
@@ -30,6 +32,7 @@ pub(crate) struct Engine {
     pub(crate) silent: Option<&'static str>,
     /// What unary requests are answered with instead of the truth, from the end.
     pub(crate) instead: Vec<Value>,
+    pub(crate) execs: Execs,
     streams: BTreeMap<OpId, DockerRequest>,
     out: VecDeque<Input>,
     /// Answers that wait for [`Engine::answer_held`].
@@ -116,11 +119,12 @@ impl Engine {
     pub(crate) fn cancel(&mut self, op: OpId) {
         self.streams.remove(&op);
         self.held.retain(|(held, _)| *held != op);
+        self.execs.cancel(op);
     }
 
     pub(crate) fn poll(&mut self, now: i64) -> Option<Input> {
         self.clock = self.clock.max(now);
-        self.out.pop_front()
+        self.out.pop_front().or_else(|| self.execs.poll())
     }
 
     pub(crate) fn start(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest) {
@@ -158,7 +162,10 @@ impl Engine {
         }
         let stream = matches!(
             request,
-            DockerRequest::Events { .. } | DockerRequest::ContainerStats { .. } | DockerRequest::ContainerLogs { .. }
+            DockerRequest::Events { .. }
+                | DockerRequest::ContainerStats { .. }
+                | DockerRequest::ContainerLogs { .. }
+                | DockerRequest::ExecStart { .. }
         );
         if let (false, Some(body)) = (stream, self.instead.pop()) {
             self.done(op, Ok(Some(raw(&body))));
@@ -208,6 +215,37 @@ impl Engine {
                 self.streams.insert(op, request);
                 return;
             }
+            DockerRequest::ExecCreate { id, body } => match self.containers.get(id.as_str()) {
+                Some(container) if container.running => self.execs.create(id.as_str(), body.get()),
+                Some(_) => {
+                    let message = format!("Container {id} is not running");
+                    self.done(op, Err(DockerError::Status { code: 409, message }));
+                    return;
+                }
+                None => {
+                    let message = format!("No such container: {id}");
+                    self.done(op, Err(DockerError::Status { code: 404, message }));
+                    return;
+                }
+            },
+            DockerRequest::ExecStart { id } => {
+                if let Err(error) = self.execs.start(op, id) {
+                    self.done(op, Err(error));
+                }
+                return;
+            }
+            DockerRequest::ExecResize { id, height, width } => {
+                let resized = self.execs.resize(id, *height, *width).map(|()| None);
+                self.done(op, resized);
+                return;
+            }
+            DockerRequest::ExecInspect { id } => match self.execs.inspect(id) {
+                Ok(state) => state,
+                Err(error) => {
+                    self.done(op, Err(error));
+                    return;
+                }
+            },
             _ => {
                 self.done(op, Ok(None));
                 return;

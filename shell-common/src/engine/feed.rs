@@ -27,10 +27,10 @@ const HEADERS_LIMIT: usize = 64;
 
 /// An answer that arrives.
 pub(super) struct Feed<Io> {
-    io: Io,
-    body: Body,
+    pub(super) io: Io,
+    pub(super) body: Body,
     /// What was read of the body together with the head.
-    early: Vec<u8>,
+    pub(super) early: Vec<u8>,
 }
 
 impl<Io: Read + Write + Unpin> Feed<Io> {
@@ -38,8 +38,15 @@ impl<Io: Read + Write + Unpin> Feed<Io> {
     ///
     /// # Errors
     /// [`DockerError::Broken`] where no answer comes, or none that is HTTP.
-    pub(super) async fn open(mut io: Io, call: &Call, headers: &HeaderMap) -> Result<(StatusCode, Self), DockerError> {
-        let request = request(call, headers);
+    pub(super) async fn open(io: Io, call: &Call, headers: &HeaderMap) -> Result<(StatusCode, Self), DockerError> {
+        Self::exchange(io, request(call, headers)).await
+    }
+
+    /// As [`Feed::open`], with the whole text of the request.
+    ///
+    /// # Errors
+    /// As [`Feed::open`].
+    pub(super) async fn exchange(mut io: Io, request: Vec<u8>) -> Result<(StatusCode, Self), DockerError> {
         send(&mut io, &request).await.map_err(broken)?;
         drop(request);
         let mut head = Vec::new();
@@ -165,7 +172,7 @@ async fn read<Io: Read + Unpin>(io: &mut Io, mut sink: impl FnMut(&[u8])) -> io:
     .await
 }
 
-fn broken(error: io::Error) -> DockerError {
+pub(super) fn broken(error: io::Error) -> DockerError {
     DockerError::Broken(error.to_string())
 }
 

@@ -1,0 +1,237 @@
+//! Ending the processes of a session. The engine has no call for it: an exec's processes go on for ever when its
+//! connection goes.
+//!
+//! They all have a mark in their environment. A second, short exec looks for it in `/proc` and ends whoever has it: by
+//! HUP, as the loss of a terminal does, and by KILL a second later. It asks for nothing but a shell, which the session
+//! had as well. First it runs as the container's own user, since root without further rights may not look into the
+//! processes of others there; then as root, for what a `su` left.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
+
+use super::words;
+use crate::docker::views::{Lenient, read};
+use crate::docker::{DockerError, DockerRequest};
+use crate::ids::ContainerId;
+use crate::input::DockerEvent;
+use crate::run::Cx;
+use crate::wire::json;
+
+/// How long all of it may take.
+const HANG_UP_WITHIN: Duration = Duration::from_secs(15);
+/// How long one search may take.
+const SEARCH_WITHIN: Duration = Duration::from_secs(8);
+/// How often an exec's state is looked at until it is what it must become, and how long between two looks.
+const LOOKS: (u32, Duration) = (10, Duration::from_millis(100));
+/// How much a search may say: it says nothing, unless it cannot be run.
+const SEARCH_OUTPUT: usize = 4096;
+
+/// The search, for the shells of Debian (dash), busybox and GNU alike. `$1` is the mark. It ends by 0 when nothing with
+/// the mark is left, by 1 when something is, and by 3 when some processes cannot be looked into.
+///
+/// `read` leaves out the NUL bytes between variables, which is why a mark has a fixed length. Only `sleep` is a program
+/// of its own: without it there is no second of grace.
+const SEARCH: &str = r#"m=DOCKMON_SESSION=$1 own= found= hidden= i=0
+exec 2>/dev/null
+while read -r k v r; do [ "$k" = Uid: ] && own=$v; done </proc/self/status
+each() {
+  found=
+  for d in /proc/[0-9]*; do
+    p=${d#/proc/}
+    [ "$p" = $$ ] && continue
+    { while IFS= read -r l || [ -n "$l" ]; do
+      case $l in *"$m"*) found=1; kill -"$1" "$p" && kill -CONT "$p";; esac
+    done <"$d/environ"; } || [ ! -d "$d" ] || hidden=1
+  done
+}
+nap() { sleep 0.1 && return; i=10; sleep 1; }
+each HUP
+while [ -n "$found" ] && [ $i -lt 10 ]; do i=$((i+1)); nap; each 0; done
+i=0
+while [ -n "$found" ] && [ $i -lt 5 ]; do i=$((i+1)); each KILL; nap; each 0; done
+[ -z "$found" ] || exit 1
+[ -z "$hidden" ] || [ "$own" = 0 ] || exit 3
+exit 0
+"#;
+
+/// What the engine says of an exec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ExecState {
+    pub(super) running: bool,
+    pub(super) exit_code: Option<i64>,
+}
+
+impl ExecState {
+    /// Asks for it. An exec that the engine does not know any more is over.
+    pub(super) async fn ask(cx: &Cx, exec: &str) -> Result<Self, DockerError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct View {
+            #[serde(rename = "Running")]
+            running: Lenient<bool>,
+            #[serde(rename = "ExitCode")]
+            exit_code: Lenient<Option<i64>>,
+        }
+        match cx.docker(DockerRequest::ExecInspect { id: exec.to_owned() }).await {
+            Ok(Some(inspect)) => {
+                let view: View = read(&inspect);
+                Ok(Self { running: view.running.0, exit_code: view.exit_code.0 })
+            }
+            Ok(None) => Ok(Self::default()),
+            Err(error) if error.is_not_found() => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks until it is over, for a short time: engines end the output a moment before they know.
+    pub(super) async fn when_over(cx: &Cx, exec: &str) -> Result<Self, DockerError> {
+        let mut state = Self::ask(cx, exec).await?;
+        for _ in 0..LOOKS.0 {
+            if !state.running {
+                break;
+            }
+            cx.sleep(LOOKS.1).await;
+            state = Self::ask(cx, exec).await?;
+        }
+        Ok(state)
+    }
+
+    /// Asks until it runs or is over. Engines open the stream before they start the process: what is ended too early is
+    /// started afterwards.
+    async fn once_started(cx: &Cx, exec: &str, has_spoken: bool) -> Result<Self, DockerError> {
+        let mut state = Self::ask(cx, exec).await?;
+        for _ in 0..LOOKS.0 {
+            // Podman has the exit code 0 from the start.
+            if has_spoken || state.running || state.exit_code.is_some_and(|code| code != 0) {
+                break;
+            }
+            cx.sleep(LOOKS.1).await;
+            state = Self::ask(cx, exec).await?;
+        }
+        Ok(state)
+    }
+}
+
+/// A session whose processes are to end.
+pub(super) struct Marked<'a> {
+    pub(super) container: &'a ContainerId,
+    pub(super) exec: &'a str,
+    pub(super) mark: &'a str,
+    /// Whether anything was read of it: then it certainly runs, or is over.
+    pub(super) has_spoken: bool,
+}
+
+impl Marked<'_> {
+    /// Ends every process of the session, if the session is not over by itself. What cannot be ended is said in the
+    /// log.
+    pub(super) async fn hang_up(&self, cx: &Cx) {
+        let left = match cx.within(HANG_UP_WITHIN, self.end(cx)).await {
+            Some(Ok(())) => return,
+            Some(Err(reason)) => reason,
+            None => format!("not done within {} s", HANG_UP_WITHIN.as_secs()),
+        };
+        warn!(
+            container = self.container.short(),
+            reason = left,
+            "a closed shell's processes may still run in their container"
+        );
+    }
+
+    async fn end(&self, cx: &Cx) -> Result<(), String> {
+        let in_words = |error: DockerError| words::of_engine(&error);
+        if !ExecState::once_started(cx, self.exec, self.has_spoken).await.map_err(in_words)?.running {
+            return Ok(());
+        }
+        for user in [None, Some("0")] {
+            match self.search(cx, user).await {
+                Ok(0) if !ExecState::when_over(cx, self.exec).await.map_err(in_words)?.running => return Ok(()),
+                Ok(code) => debug!(code, user, "a search for a shell's processes"),
+                // A container that has ended meanwhile has none.
+                Err(error) => {
+                    if !ExecState::ask(cx, self.exec).await.map_err(in_words)?.running {
+                        return Ok(());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        // What root cannot see belongs to others: it is the session's first process that tells.
+        if ExecState::when_over(cx, self.exec).await.map_err(in_words)?.running {
+            return Err("they were not found, or did not end".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Runs the search as this user; its exit code.
+    async fn search(&self, cx: &Cx, user: Option<&str>) -> Result<i64, String> {
+        let exec = create(cx, self.container, &["sh", "-c", SEARCH, "sh", self.mark], &[], false, user).await;
+        let exec = exec.map_err(|error| words::of_engine(&error))?;
+        let said = cx.within(SEARCH_WITHIN, listen(cx, &exec)).await;
+        let said = said.ok_or_else(|| format!("no end within {} s", SEARCH_WITHIN.as_secs()))?;
+        let said = said.map_err(|error| words::of_engine(&error))?;
+        let state = ExecState::when_over(cx, &exec).await.map_err(|error| words::of_engine(&error))?;
+        match state.exit_code {
+            Some(code) if !said.is_empty() => Err(words::of_no_program(Some(code), &said)
+                .unwrap_or_else(|| String::from_utf8_lossy(&said).trim().to_owned())),
+            Some(code) => Ok(code),
+            None => Err("it was not run to its end".to_owned()),
+        }
+    }
+}
+
+/// Starts an exec and listens to its end.
+async fn listen(cx: &Cx, exec: &str) -> Result<Vec<u8>, DockerError> {
+    let stream = cx.stream(DockerRequest::ExecStart { id: exec.to_owned() }, None);
+    let mut said = Vec::new();
+    loop {
+        match stream.next().await {
+            DockerEvent::Opened => stream.grant(SEARCH_OUTPUT),
+            DockerEvent::Bytes(bytes) => said.extend_from_slice(&bytes.0),
+            DockerEvent::Item(_) | DockerEvent::Written { .. } => {}
+            DockerEvent::Done(Ok(_)) => return Ok(said),
+            DockerEvent::Done(Err(error)) => return Err(error),
+        }
+    }
+}
+
+/// Makes an exec with a terminal; its id.
+pub(super) async fn create(
+    cx: &Cx,
+    container: &ContainerId,
+    command: &[&str],
+    env: &[String],
+    stdin: bool,
+    user: Option<&str>,
+) -> Result<String, DockerError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Body<'a> {
+        attach_stdin: bool,
+        attach_stdout: bool,
+        attach_stderr: bool,
+        tty: bool,
+        cmd: &'a [&'a str],
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        env: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<&'a str>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Created {
+        #[serde(rename = "Id")]
+        id: Lenient<String>,
+    }
+    let body =
+        Body { attach_stdin: stdin, attach_stdout: true, attach_stderr: true, tty: true, cmd: command, env, user };
+    let body = serde_json::value::RawValue::from_string(json(&body))
+        .map_err(|error| DockerError::Unreadable(error.to_string()))?;
+    let answer = cx.docker(DockerRequest::ExecCreate { id: container.clone(), body }).await?;
+    let id = answer.map(|answer| read::<Created>(&answer).id.0).unwrap_or_default();
+    if id.is_empty() {
+        return Err(DockerError::Unreadable("it names no exec".to_owned()));
+    }
+    Ok(id)
+}
