@@ -20,7 +20,11 @@ use crate::run::Cx;
 use crate::wire::json;
 
 /// How long all of it may take.
-const HANG_UP_WITHIN: Duration = Duration::from_secs(15);
+const HANG_UP_WITHIN: Duration = Duration::from_secs(20);
+/// For so long it is tried again where the container is paused, or the engine away.
+const TRY_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long after the last try.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// How long one search may take.
 const SEARCH_WITHIN: Duration = Duration::from_secs(8);
 /// How often an exec's state is looked at until it is what it must become, and how long between two looks.
@@ -55,6 +59,10 @@ while [ -n "$found" ] && [ $i -lt 5 ]; do i=$((i+1)); each KILL; nap; each 0; do
 [ -z "$hidden" ] || [ "$own" = 0 ] || exit 3
 exit 0
 "#;
+
+fn in_words(error: DockerError) -> String {
+    words::of_engine(&error)
+}
 
 /// What the engine says of an exec.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,13 +132,21 @@ pub(super) struct Marked<'a> {
 }
 
 impl Marked<'_> {
-    /// Ends every process of the session, if the session is not over by itself. What cannot be ended is said in the
-    /// log.
+    /// Ends every process of the session, if the session is not over by itself. Waits for a paused container, and for
+    /// an engine that is away. What cannot be ended is said in the log.
     pub(super) async fn hang_up(&self, cx: &Cx) {
-        let left = match cx.within(HANG_UP_WITHIN, self.end(cx)).await {
-            Some(Ok(())) => return,
-            Some(Err(reason)) => reason,
-            None => format!("not done within {} s", HANG_UP_WITHIN.as_secs()),
+        let began = cx.now().mono;
+        let left = loop {
+            let reason = match cx.within(HANG_UP_WITHIN, self.end(cx)).await {
+                Some(Ok(())) => return,
+                Some(Err(reason)) => reason,
+                None => format!("not done within {} s", HANG_UP_WITHIN.as_secs()),
+            };
+            let passes = [words::PAUSED, words::AWAY].contains(&reason.as_str());
+            if !passes || cx.now().mono.since(began) >= TRY_FOR {
+                break reason;
+            }
+            cx.sleep(TRY_AGAIN).await;
         };
         warn!(
             container = self.container.short(),
@@ -140,21 +156,17 @@ impl Marked<'_> {
     }
 
     async fn end(&self, cx: &Cx) -> Result<(), String> {
-        let in_words = |error: DockerError| words::of_engine(&error);
-        if !ExecState::once_started(cx, self.exec, self.has_spoken).await.map_err(in_words)?.running {
+        let state = ExecState::once_started(cx, self.exec, self.has_spoken).await.map_err(in_words)?;
+        // An engine that does not know the exec any more was restarted: who knows what it left running.
+        if !state.running && state.exit_code.is_some() {
             return Ok(());
         }
         for user in [None, Some("0")] {
             match self.search(cx, user).await {
                 Ok(0) if !ExecState::when_over(cx, self.exec).await.map_err(in_words)?.running => return Ok(()),
                 Ok(code) => debug!(code, user, "a search for a shell's processes"),
-                // A container that has ended meanwhile has none.
-                Err(error) => {
-                    if !ExecState::ask(cx, self.exec).await.map_err(in_words)?.running {
-                        return Ok(());
-                    }
-                    return Err(error);
-                }
+                Err(reason) if words::is_over(&reason) => return Ok(()),
+                Err(reason) => return Err(reason),
             }
         }
         // What root cannot see belongs to others: it is the session's first process that tells.
@@ -167,11 +179,11 @@ impl Marked<'_> {
     /// Runs the search as this user; its exit code.
     async fn search(&self, cx: &Cx, user: Option<&str>) -> Result<i64, String> {
         let exec = create(cx, self.container, &["sh", "-c", SEARCH, "sh", self.mark], &[], false, user).await;
-        let exec = exec.map_err(|error| words::of_engine(&error))?;
+        let exec = exec.map_err(in_words)?;
         let said = cx.within(SEARCH_WITHIN, listen(cx, &exec)).await;
         let said = said.ok_or_else(|| format!("no end within {} s", SEARCH_WITHIN.as_secs()))?;
-        let said = said.map_err(|error| words::of_engine(&error))?;
-        let state = ExecState::when_over(cx, &exec).await.map_err(|error| words::of_engine(&error))?;
+        let said = said.map_err(in_words)?;
+        let state = ExecState::when_over(cx, &exec).await.map_err(in_words)?;
         match state.exit_code {
             Some(code) if !said.is_empty() => Err(words::of_no_program(Some(code), &said)
                 .unwrap_or_else(|| String::from_utf8_lossy(&said).trim().to_owned())),

@@ -266,7 +266,7 @@ impl<'a> Served<'a> {
         }
         debug!(exit_code, "a shell's output ended");
         match (state, result) {
-            (Ok(state), _) if !state.running => (Ending::Done, false),
+            (Ok(state), _) if !state.running && state.exit_code.is_some() => (Ending::Done, false),
             // An engine that went away took its end of the session with it; the processes may be there.
             (_, Err(error)) | (Err(error), _) => (Ending::Failed(words::of_engine(&error)), true),
             (Ok(_), Ok(())) => (Ending::Done, true),

@@ -13,6 +13,18 @@ pub(super) const MAX_NO_PROGRAM: usize = 1024;
 /// There is neither bash nor sh.
 pub(super) const NO_SHELL: &str = "this container has no shell (neither bash nor sh)";
 
+/// A paused container runs nothing, not even the end of a shell.
+pub(super) const PAUSED: &str = "the container is paused";
+/// The engine is away.
+pub(super) const AWAY: &str = "the container engine cannot be reached";
+const NO_CONTAINER: &str = "there is no such container";
+const NOT_RUNNING: &str = "the container is not running";
+
+/// Whether this is why an exec cannot be made: nothing runs in the container any more.
+pub(super) fn is_over(reason: &str) -> bool {
+    [NO_CONTAINER, NOT_RUNNING].contains(&reason)
+}
+
 /// Whether output looks as if the engine itself said that the program cannot be run.
 pub(super) fn may_be_no_program(output: &[u8]) -> bool {
     NO_PROGRAM.iter().any(|begin| output.starts_with(begin))
@@ -32,23 +44,23 @@ pub(super) fn of_no_program(exit_code: Option<i64>, output: &[u8]) -> Option<Str
 pub(super) fn of_engine(error: &DockerError) -> String {
     match error {
         DockerError::Status { code: 404, message } if message.to_ascii_lowercase().contains("container") => {
-            "there is no such container".to_owned()
+            NO_CONTAINER.to_owned()
         }
         DockerError::Status { message, .. } => {
             let lower = message.to_ascii_lowercase();
             if lower.contains("is paused") {
-                "the container is paused".to_owned()
+                PAUSED.to_owned()
             } else if lower.contains("is restarting") {
                 "the container is restarting: try again when it runs".to_owned()
             } else if lower.contains("not running") || lower.contains("on running containers") {
-                "the container is not running".to_owned()
+                NOT_RUNNING.to_owned()
             } else if lower.contains("executable file not found") || lower.contains("no such file") {
                 NO_SHELL.to_owned()
             } else {
                 message.clone()
             }
         }
-        DockerError::Unreachable { .. } => "the container engine cannot be reached".to_owned(),
+        DockerError::Unreachable { .. } => AWAY.to_owned(),
         DockerError::Broken(_) => "the connection to the container engine broke".to_owned(),
         DockerError::TimedOut { seconds } => format!("the container engine did not answer within {seconds} s"),
         DockerError::Unreadable(_) | DockerError::Incompatible(_) => error.to_string(),

@@ -25,6 +25,8 @@ pub(crate) struct Engine {
     /// What it remembers: the last 256.
     pub(crate) ring: VecDeque<Value>,
     pub(crate) away: bool,
+    /// Whether its containers are: they take no exec then.
+    pub(crate) paused: bool,
     pub(crate) api: (&'static str, &'static str),
     /// Every request, as `Debug` shows it up to the first brace, with the API version it carried.
     pub(crate) requests: Vec<(String, Option<ApiVersion>)>,
@@ -216,6 +218,11 @@ impl Engine {
                 return;
             }
             DockerRequest::ExecCreate { id, body } => match self.containers.get(id.as_str()) {
+                Some(_) if self.paused => {
+                    let message = format!("Container {id} is paused, unpause the container before exec");
+                    self.done(op, Err(DockerError::Status { code: 409, message }));
+                    return;
+                }
                 Some(container) if container.running => self.execs.create(id.as_str(), body.get()),
                 Some(_) => {
                     let message = format!("Container {id} is not running");

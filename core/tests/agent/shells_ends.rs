@@ -114,6 +114,43 @@ fn a_broken_stream_is_told_and_leaves_nothing_running() {
 }
 
 #[test]
+fn a_restart_of_the_engine_is_waited_for() {
+    let mut world = world();
+    start(&mut world, "s");
+    world.engine.execs.print(0, b"$ ");
+    world.run_for(SECOND);
+    world.engine.away = true;
+    world.engine.execs.cut(0);
+    world.run_for(60 * SECOND);
+    assert_eq!(said(&world, "s"), ["started", "error: the connection to the container engine broke", "closed"]);
+    assert_eq!((running(&world), world.agent.load().shells), (1, 1));
+    world.engine.away = false;
+    world.run_for(5 * SECOND);
+    assert_eq!((running(&world), world.agent.load().shells), (0, 0));
+}
+
+#[test]
+fn a_paused_container_is_waited_for() {
+    let mut world = world();
+    start(&mut world, "s");
+    world.engine.paused = true;
+    close(&mut world, "s");
+    world.run_for(60 * SECOND);
+    assert_eq!((said(&world, "s"), running(&world)), (vec!["started".to_owned(), "closed".to_owned()], 1));
+    start(&mut world, "t");
+    assert_eq!(said(&world, "t"), ["error: the container is paused"]);
+    world.engine.paused = false;
+    world.run_for(5 * SECOND);
+    assert_eq!((running(&world), world.agent.load().shells), (0, 0));
+    // But not for ever.
+    start(&mut world, "s");
+    world.engine.paused = true;
+    close(&mut world, "s");
+    world.run_for(700 * SECOND);
+    assert_eq!(world.agent.load().shells, 0);
+}
+
+#[test]
 fn closed_comes_behind_all_output() {
     let mut world = world();
     start(&mut world, "s");
