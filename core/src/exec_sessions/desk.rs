@@ -7,8 +7,11 @@ use crate::ids::OpId;
 use crate::time::WallTime;
 use crate::wire;
 
-/// What was typed and the exec has not taken yet, at most: the session ends at more.
-pub(super) const MAX_INPUT: usize = 256 * 1024;
+/// What was typed and the exec has not taken yet, at most: the session ends at more. Nothing holds the server back, and
+/// a paste comes in one piece.
+pub(super) const MAX_INPUT: usize = 2 * 1024 * 1024;
+/// The same of all sessions together.
+pub(super) const MAX_INPUT_OF_ALL: usize = 8 * 1024 * 1024;
 /// Output of one session that is on its way through the agent, at most: no more is read from the engine.
 pub(super) const READ_CREDIT: usize = 64 * 1024;
 /// Raw bytes in a frame (PROTOCOL 7).
@@ -69,15 +72,25 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Takes in what was typed.
-    pub(super) fn typed(&mut self, bytes: &[u8]) {
+    /// Takes in what was typed, while so much waits in all sessions together.
+    pub(super) fn typed(&mut self, bytes: &[u8], of_all: usize) {
         if self.over || self.asked.is_some() {
             return;
         }
-        if self.input.len() + bytes.len() > MAX_INPUT {
+        if self.input.len() + bytes.len() > MAX_INPUT || of_all + bytes.len() > MAX_INPUT_OF_ALL {
             return self.ask(Asked::TooMuchInput);
         }
         self.input.extend(bytes);
+    }
+
+    /// Takes at most so much of what was typed.
+    pub(super) fn take_typed(&mut self, most: usize) -> Vec<u8> {
+        let taken = self.input.drain(..self.input.len().min(most)).collect();
+        if self.input.is_empty() {
+            // The room of a large paste is not kept.
+            self.input = VecDeque::new();
+        }
+        taken
     }
 
     /// Asks for its end. The first reason counts, but that a lost link leaves nobody to be told.
@@ -237,11 +250,18 @@ mod tests {
     #[test]
     fn input_has_a_limit() {
         let mut desk = Desk::default();
-        desk.typed(&vec![0; MAX_INPUT]);
+        desk.typed(&vec![0; MAX_INPUT], 0);
         assert_eq!((desk.input.len(), desk.asked), (MAX_INPUT, None));
-        desk.typed(b"x");
+        desk.typed(b"x", MAX_INPUT);
         assert_eq!((desk.input.len(), desk.asked), (0, Some(Asked::TooMuchInput)));
-        desk.typed(b"x");
+        desk.typed(b"x", 0);
         assert!(desk.input.is_empty());
+        let mut desk = Desk::default();
+        desk.typed(b"x", MAX_INPUT_OF_ALL);
+        assert_eq!(desk.asked, Some(Asked::TooMuchInput));
+        let mut desk = Desk::default();
+        desk.typed(&[0; 100_000], 0);
+        assert_eq!((desk.take_typed(60_000).len(), desk.take_typed(60_000).len()), (60_000, 40_000));
+        assert_eq!(desk.input.capacity(), 0);
     }
 }

@@ -60,7 +60,10 @@ impl ExecSessions {
         };
         match order {
             ShellOrder::Start { container } => self.start(shared, tasks, id, container, stopping),
-            ShellOrder::Data(bytes) => self.with(tasks, &id, |desk| desk.typed(&bytes)),
+            ShellOrder::Data(bytes) => {
+                let of_all = self.sessions.values().map(|entry| entry.desk.borrow().input.len()).sum();
+                self.with(tasks, &id, |desk| desk.typed(&bytes, of_all));
+            }
             ShellOrder::Resize { cols, rows } => self.with(tasks, &id, |desk| desk.size = Some((cols, rows))),
             ShellOrder::Close => {
                 self.with(tasks, &id, |desk| desk.ask(Asked::Close));

@@ -216,10 +216,10 @@ impl<'a> Served<'a> {
     /// Passes on what was typed, as far as the credit goes.
     fn input(&mut self) {
         let mut desk = self.desk.borrow_mut();
-        let bytes = desk.input.len().min(WRITE_CREDIT.saturating_sub(self.in_flight));
-        if bytes > 0 {
-            self.in_flight += bytes;
-            self.stream.write(desk.input.drain(..bytes).collect());
+        let bytes = desk.take_typed(WRITE_CREDIT.saturating_sub(self.in_flight));
+        if !bytes.is_empty() {
+            self.in_flight += bytes.len();
+            self.stream.write(bytes);
         }
     }
 

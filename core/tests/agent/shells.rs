@@ -243,7 +243,7 @@ fn input_waits_for_the_exec_and_has_a_limit() {
     }
     assert_eq!(world.engine.execs.all[0].input, all, "the rest follows in order");
     for _ in 0..7 {
-        typed(&mut world, "s", &pattern(50_000));
+        typed(&mut world, "s", &pattern(350_000));
     }
     world.run_for(2 * SECOND);
     assert_eq!(said(&world, "s"), ["started", "error: more was typed than the container takes", "closed"]);
