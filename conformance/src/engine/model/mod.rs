@@ -45,7 +45,7 @@ pub use time::Nanos;
 pub use volumes::Volume;
 
 use events::EventLog;
-use ids::Ids;
+pub(crate) use ids::Ids;
 use images::RegistryEntry;
 
 /// The whole state of one engine.
