@@ -9,7 +9,7 @@
 //!    │ link       connect, register, keep alive, come back      wire   the JSON │
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
-//!    │ exec_sessions   shells in containers                                     │
+//!    │ exec_sessions   terminals in containers, and their processes' end        │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
 //!    │ run        tasks, operations, the queues to the engine                   │

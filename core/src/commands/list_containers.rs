@@ -8,7 +8,7 @@ use super::answer::{CommandError, Doing};
 use crate::details::{Container, Details};
 use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerSummary, HostConfig, elements, read};
-use crate::events::{INSPECTS_AT_ONCE, RunState, check};
+use crate::events::{INSPECTS_AT_ONCE, RunState, Shown, check};
 use crate::ids::ContainerId;
 use crate::run::Cx;
 
@@ -16,9 +16,8 @@ pub(super) async fn run(cx: &Cx) -> Result<String, CommandError> {
     let list = cx.docker(DockerRequest::ContainerList).await.doing("list containers")?;
     let Some(list) = list else { return Ok("[]".to_owned()) };
     let containers: Vec<Listed<'_>> = elements(&list).into_iter().map(Listed::read).collect();
-    let states = containers.iter().filter(|listed| !listed.view.id.0.is_empty());
-    let states = states.map(|listed| (listed.view.id.0.clone(), RunState::from_word(&listed.view.state.0))).collect();
-    check(cx, states).await;
+    let shown = containers.iter().filter(|listed| !listed.view.id.0.is_empty());
+    check(cx, shown.map(|listed| (listed.view.id.0.clone(), listed.shown())).collect()).await;
     fetch_missing(cx, &containers).await;
     let mut details = cx.shared.details.borrow_mut();
     let text = render(&containers, &details);
@@ -38,6 +37,11 @@ struct Listed<'a> {
 impl<'a> Listed<'a> {
     fn read(raw: &'a RawValue) -> Self {
         Self { raw, view: read(raw) }
+    }
+
+    fn shown(&self) -> Shown {
+        let name = self.view.name().to_owned();
+        Shown { name, state: RunState::from_word(&self.view.state.0) }
     }
 }
 

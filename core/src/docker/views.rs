@@ -58,9 +58,10 @@ pub(crate) struct ContainerSummary<'a> {
 }
 
 impl ContainerSummary<'_> {
-    /// The first name, without its slash.
+    /// Its own name, without its slash. Links give a container more, of the form `/other/alias`.
     pub(crate) fn name(&self) -> &str {
-        self.names.0.first().map_or("", |name| plain_name(name))
+        let mut names = self.names.0.iter().map(|name| plain_name(name));
+        names.find(|name| !name.contains('/')).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::follow::{look_at, tell_if_new};
-use super::reconcile::untold;
+use super::reconcile::{Passed, untold};
 use super::world::{RunState, World};
 use crate::ids::ContainerId;
 use crate::run::Cx;
@@ -17,14 +17,27 @@ use crate::time::MonotonicTime;
 /// list takes its time.
 const DIFFER_FOR: Duration = Duration::from_secs(3);
 
+/// What a list shows of a container, as far as events tell it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Without the slash; empty where the list gives none.
+    pub(crate) name: String,
+    pub(crate) state: RunState,
+}
+
 /// Since when which containers differ.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects(BTreeMap<String, MonotonicTime>);
 
 impl Suspects {
-    /// Compares a list, as id and state, with the world. Returns those that have differed for long.
-    fn compare(&mut self, world: &World, listed: &BTreeMap<String, RunState>, now: MonotonicTime) -> Vec<ContainerId> {
-        let differs = |id: &String| world.containers.get(id).map(|known| known.state) != listed.get(id).copied();
+    /// Compares a list with the world. Returns those that have differed for long.
+    fn compare(&mut self, world: &World, listed: &BTreeMap<String, Shown>, now: MonotonicTime) -> Vec<ContainerId> {
+        let differs = |id: &String| match (world.containers.get(id), listed.get(id)) {
+            (Some(known), Some(shown)) => {
+                known.state != shown.state || !shown.name.is_empty() && known.name != shown.name
+            }
+            _ => true,
+        };
         let ids: BTreeSet<&String> = world.containers.keys().chain(listed.keys()).filter(|id| differs(id)).collect();
         self.0.retain(|id, _| ids.contains(id));
         for id in ids {
@@ -40,7 +53,7 @@ impl Suspects {
 }
 
 /// Takes a list that was just fetched, and tells what the events have kept silent about, if anything.
-pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, RunState>) {
+pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, Shown>) {
     let suspects = {
         let world = cx.shared.world.borrow();
         if !world.live {
@@ -51,16 +64,15 @@ pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, RunState>) {
     if suspects.is_empty() {
         return;
     }
+    let known = |id: &ContainerId| cx.shared.world.borrow().containers.get(id.as_str()).cloned();
+    let mut passed: Passed = suspects.iter().map(|id| (id.as_str().to_owned(), vec![known(id)])).collect();
     // An engine that fails now is followed elsewhere.
     let Ok(seen) = look_at(cx, &suspects).await else { return };
-    let lost = {
-        let world = cx.shared.world.borrow();
-        let known = suspects
-            .iter()
-            .filter_map(|id| world.containers.get(id.as_str()).map(|known| (id.as_str().to_owned(), known.clone())))
-            .collect();
-        untold(&known, &seen, cx.now().wall)
-    };
+    // An event may have come meanwhile.
+    for id in &suspects {
+        passed.entry(id.as_str().to_owned()).or_default().push(known(id));
+    }
+    let lost = untold(&passed, &seen, cx.now().wall);
     if !lost.is_empty() {
         warn!(count = lost.len(), "the engine dropped events: told from what its containers show");
         lost.iter().for_each(|event| tell_if_new(cx, event));

@@ -131,8 +131,7 @@ async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
     if !complete {
         let engine = look(cx).await?;
         cx.sleep(SETTLE).await;
-        events.extend(ready(stream)?);
-        reconcile(cx, &mut events, &engine);
+        events = reconcile(cx, events, ready(stream)?, &engine);
     }
     events.iter().for_each(|event| tell_if_new(cx, event));
     cx.shared.world.borrow_mut().caught_up(cx.now().wall);
@@ -182,7 +181,7 @@ pub(super) async fn look_at(cx: &Cx, ids: &[ContainerId]) -> Result<Vec<Seen>, D
                 Ok(Some(inspect)) => {
                     let details = details::Container::read(&inspect);
                     cx.shared.details.borrow_mut().keep_container(id.as_str(), asked, details);
-                    engine.push(Seen::read(&inspect));
+                    engine.push(Seen::read(&inspect, cx.now().wall));
                 }
                 // Removed between the list and here: gone, as if it had not been listed.
                 Err(error) if error.is_not_found() => {}
@@ -212,31 +211,37 @@ fn ready(stream: &DockerStream) -> Result<Vec<Event>, DockerError> {
     Ok(events)
 }
 
-/// Adds to `events` what none of them explains, and tells it in its place.
-fn reconcile(cx: &Cx, events: &mut Vec<Event>, engine: &[Seen]) {
+/// All events since the last one seen: what the engine still had, what came while it was looked at, and what none of
+/// them explains, in its place.
+fn reconcile(cx: &Cx, mut backlog: Vec<Event>, mut meanwhile: Vec<Event>, engine: &[Seen]) -> Vec<Event> {
     let mut world = cx.shared.world.borrow_mut();
     if !world.known {
         // The first look ever: what is there is where the agent begins.
         for seen in engine {
             world.set(&seen.id, seen.known());
         }
-        return;
+        backlog.append(&mut meanwhile);
+        return backlog;
     }
     // Both streams may have brought the same.
     let mut brought = BTreeSet::new();
-    events.retain(|event| world.is_new(event) && brought.insert(event.identity()));
-    events.sort_by_key(|event| event.time);
-    let mut implied = implied(&world.containers, events, engine);
-    let untold = untold(&world.after(events), engine, cx.now().wall);
-    let count = implied.len() + untold.len();
+    for events in [&mut backlog, &mut meanwhile] {
+        events.retain(|event| world.is_new(event) && brought.insert(event.identity()));
+        events.sort_by_key(|event| event.time);
+    }
+    let untold = untold(&world.passed(&backlog, &meanwhile), engine, cx.now().wall);
+    backlog.append(&mut meanwhile);
+    backlog.sort_by_key(|event| event.time);
+    let mut events = implied(&world.containers, &backlog, engine);
+    let count = events.len() + untold.len();
     if count > 0 {
         warn!(count, "events were lost at the engine: told from what its containers show");
     }
     // The sort is stable: what is implied comes before what implies it.
-    implied.append(events);
-    implied.extend(untold);
-    implied.sort_by_key(|event| event.time);
-    *events = implied;
+    events.append(&mut backlog);
+    events.extend(untold);
+    events.sort_by_key(|event| event.time);
+    events
 }
 
 pub(super) fn tell_if_new(cx: &Cx, event: &Event) {

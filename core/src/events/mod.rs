@@ -7,7 +7,7 @@ mod follow;
 mod reconcile;
 mod world;
 
-pub(crate) use check::{Suspects, check};
+pub(crate) use check::{Shown, Suspects, check};
 pub(crate) use cursor::{keep as keep_cursor, save as save_cursor};
 pub(crate) use follow::{INSPECTS_AT_ONCE, follow};
 pub(crate) use world::{RunState, World};

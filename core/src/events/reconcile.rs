@@ -4,7 +4,7 @@
 //! It compares evidence, not states: an inspect says when a container last started and died, and a start later than
 //! the last one told has gone untold, whatever the container does now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
@@ -28,10 +28,13 @@ pub(crate) struct Seen {
     pub(crate) started: Option<WallTime>,
     pub(crate) finished: Option<WallTime>,
     pub(crate) exit_code: i64,
+    /// When it was looked at.
+    pub(crate) at: Option<WallTime>,
 }
 
 impl Seen {
-    pub(crate) fn read(inspect: &RawValue) -> Self {
+    /// What an inspect shows that was answered `at` this moment.
+    pub(crate) fn read(inspect: &RawValue, at: WallTime) -> Self {
         let details: ContainerDetails<'_> = read(inspect);
         let (state, config) = (details.state(), details.config());
         Self {
@@ -44,6 +47,7 @@ impl Seen {
             finished: WallTime::parse(&state.finished_at.0),
             exit_code: state.exit_code.0,
             id: details.id.0,
+            at: Some(at),
         }
     }
 
@@ -64,18 +68,25 @@ impl Seen {
     }
 }
 
+/// Each container as the events tell it, one state for each moment at which the engine may have been looked at: before,
+/// between and after the events that came while it was. `None`: it was not there.
+pub(crate) type Passed = BTreeMap<String, Vec<Option<Known>>>;
+
 /// What no event told, in the order in which it must have happened. `now` stands for what leaves no time behind
-/// (renames, pauses, removals).
-pub(crate) fn untold(world: &BTreeMap<String, Known>, engine: &[Seen], now: WallTime) -> Vec<Event> {
+/// (removals; where the look has none, renames and pauses).
+pub(crate) fn untold(passed: &Passed, engine: &[Seen], now: WallTime) -> Vec<Event> {
     let mut events = Vec::new();
+    let mut there = BTreeSet::new();
     for seen in engine {
-        match world.get(&seen.id) {
-            None => newcomer(seen, now, &mut events),
-            Some(known) => changed(seen, known, now, &mut events),
-        }
+        there.insert(seen.id.as_str());
+        let states = passed.get(&seen.id).map_or(&[None][..], Vec::as_slice);
+        // The moment that leaves the least untold is the one at which it was looked at.
+        let least = states.iter().rev().map(|known| untold_of(known.as_ref(), seen, now)).min_by_key(Vec::len);
+        events.extend(least.unwrap_or_default());
     }
-    for (id, known) in world {
-        if !engine.iter().any(|seen| seen.id == *id) {
+    for (id, states) in passed.iter().filter(|(id, _)| !there.contains(id.as_str())) {
+        let was_there: Option<Vec<&Known>> = states.iter().map(Option::as_ref).collect();
+        if let Some(known) = was_there.and_then(|states| states.last().copied()) {
             let event =
                 |action: &str| Event::reconstructed(id, &known.name, &known.image, &BTreeMap::new(), action, &[], now);
             if known.state.is_up() {
@@ -86,6 +97,16 @@ pub(crate) fn untold(world: &BTreeMap<String, Known>, engine: &[Seen], now: Wall
     }
     // Stable: what happened at one moment stays in the order of its causes.
     events.sort_by_key(|event| event.time);
+    events
+}
+
+fn untold_of(known: Option<&Known>, seen: &Seen, now: WallTime) -> Vec<Event> {
+    let mut events = Vec::new();
+    let at = seen.at.unwrap_or(now);
+    match known {
+        None => newcomer(seen, at, &mut events),
+        Some(known) => changed(seen, known, at, &mut events),
+    }
     events
 }
 
@@ -137,8 +158,21 @@ fn newcomer(seen: &Seen, now: WallTime, events: &mut Vec<Event>) {
 
 fn changed(seen: &Seen, known: &Known, now: WallTime, events: &mut Vec<Event>) {
     let later = |time: Option<WallTime>, told: i64| time.filter(|time| time.as_nanos() > told + ROUNDING);
-    let (started, finished) = (later(seen.started, known.started), later(seen.finished, known.finished));
-    lives(seen, started, finished, events);
+    let finished = later(seen.finished, known.finished);
+    // A start whose death was told is over: told now it would seem to run.
+    let is_over = |start: &WallTime| !seen.state.is_up() && start.as_nanos() <= known.finished;
+    let started = later(seen.started, known.started).filter(|start| !is_over(start));
+    // Where the times say nothing (the engine's clock was set back, say), the state does.
+    let nanos = |time: Option<WallTime>, told: i64| time.map_or(told, WallTime::as_nanos);
+    let left_up = match (started, finished) {
+        (None, None) => known.state.is_up(),
+        _ => nanos(started, known.started) > nanos(finished, known.finished),
+    };
+    match (left_up, seen.state.is_up()) {
+        (true, false) => lives(seen, started, finished.max(Some(now)), events),
+        (false, true) => lives(seen, started.max(Some(now)), finished, events),
+        _ => lives(seen, started, finished, events),
+    }
     if !known.name.is_empty() && known.name != seen.name {
         let old = format!("/{}", known.name);
         events.push(seen.event("rename", &[("oldName", &old)], now));
@@ -202,8 +236,13 @@ mod tests {
         BTreeMap::from([("a".to_owned(), known)])
     }
 
+    /// With nothing told meanwhile.
+    fn still(world: &BTreeMap<String, Known>) -> Passed {
+        world.iter().map(|(id, known)| (id.clone(), vec![Some(known.clone())])).collect()
+    }
+
     fn told(world: &BTreeMap<String, Known>, engine: &[Seen]) -> Vec<(String, i64, Option<String>)> {
-        untold(world, engine, NOW)
+        untold(&still(world), engine, NOW)
             .into_iter()
             .map(|event| {
                 let attributes: BTreeMap<String, String> = serde_json::from_str(&event.attributes).unwrap();
@@ -243,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn a_start_whose_death_was_told() {
+        assert!(told(&known(Stopped, 1, 20), &[seen(Stopped, 10, 20)]).is_empty());
+        let later = told(&known(Stopped, 1, 20), &[seen(Stopped, 30, 40)]);
+        assert_eq!(later, [("start".into(), 30, None), ("die".into(), 40, Some("3".into()))]);
+    }
+
+    #[test]
+    fn a_state_that_no_time_explains() {
+        assert_eq!(told(&known(Running, 10, 20), &[seen(Stopped, 5, 8)]), [("die".into(), 100, Some("3".into()))]);
+        assert_eq!(told(&known(Stopped, 10, 20), &[seen(Running, 5, 8)]), [("start".into(), 100, None)]);
+    }
+
+    #[test]
     fn a_removal_of_a_running_one() {
         assert_eq!(told(&known(Running, 1, 0), &[]), [("die".into(), 100, None), ("destroy".into(), 100, None)]);
     }
@@ -273,8 +325,27 @@ mod tests {
         assert_eq!(told(&known(Paused, 1, 0), &[seen(Running, 1, 0)]), [("unpause".into(), 100, None)]);
         let mut renamed = seen(Running, 1, 0);
         renamed.name = "shop".into();
-        let events = untold(&known(Running, 1, 0), &[renamed], NOW);
+        let events = untold(&still(&known(Running, 1, 0)), &[renamed], NOW);
         assert_eq!((events[0].action.as_str(), events[0].name.as_str()), ("rename", "shop"));
         assert!(events[0].attributes.contains(r#""oldName":"/web""#));
+    }
+    #[test]
+    fn what_is_told_while_the_engine_is_looked_at() {
+        let one = |world: BTreeMap<String, Known>| world.into_values().next();
+        let (running, paused) = (one(known(Running, 1, 0)), one(known(Paused, 1, 0)));
+        let renamed = running.clone().map(|known| Known { name: "shop".into(), ..known });
+        let told = |states: &[&Option<Known>], engine: &[Seen]| -> Vec<String> {
+            let passed = Passed::from([("a".to_owned(), states.iter().map(|known| (*known).clone()).collect())]);
+            untold(&passed, engine, NOW).into_iter().map(|event| event.action).collect()
+        };
+        let web = [seen(Running, 1, 0)];
+        assert!(told(&[&running, &renamed], &web).is_empty(), "renamed after the look");
+        assert!(told(&[&renamed, &running], &web).is_empty(), "renamed before it");
+        assert!(told(&[&running, &paused, &running], &[seen(Paused, 1, 0)]).is_empty(), "looked at in between");
+        assert!(told(&[&running, &None], &web).is_empty(), "removed after the look");
+        assert!(told(&[&running, &None], &[]).is_empty(), "removed before it");
+        assert!(told(&[&None, &running], &[]).is_empty(), "created after the look");
+        assert_eq!(told(&[&running, &running], &[seen(Paused, 1, 0)]), ["pause"], "untold at any moment");
+        assert_eq!(told(&[&running, &renamed], &[]), ["die", "destroy"]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Identity, Subject};
+use super::reconcile::Passed;
 use crate::time::WallTime;
 
 /// How far before the last event the engine is asked again: its events are told almost, not strictly, in order.
@@ -16,6 +17,8 @@ const FORGET_ABOVE: usize = 1024;
 const MAX_SEEN: usize = 16_384;
 /// How long after a reconstructed event the engine's own may still come and is known to be the same.
 const SAME_WITHIN: i64 = 5_000_000_000;
+/// How much earlier than an inspect says the engine's own event may be all the same.
+const EARLIER: i64 = 50_000_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RunState {
@@ -90,8 +93,9 @@ impl Reconstructed {
         let later = event.time.as_nanos() - self.time;
         let near = later.abs() < SAME_WITHIN;
         match event.action.as_str() {
-            // An inspect gives their times: the engine's word comes after those.
-            "create" | "start" | "die" => near,
+            // An inspect gives their times: the engine's word comes after those. What came clearly before is of an
+            // earlier life, told late.
+            "create" | "start" | "die" => near && later > -EARLIER,
             // Told with the time of the look: what comes after the look is something else.
             "rename" => near && later <= 0 && event.name == self.name,
             _ => near && later <= 0,
@@ -235,13 +239,20 @@ impl World {
         }
     }
 
-    /// The containers as these events would leave them.
-    pub(crate) fn after(&self, events: &[Event]) -> BTreeMap<String, Known> {
+    /// The containers as the events of `before` leave them, and then as each of those that came `meanwhile` does.
+    pub(crate) fn passed(&self, before: &[Event], meanwhile: &[Event]) -> Passed {
+        let of_containers = |event: &&Event| event.subject == Subject::Container;
         let mut containers = self.containers.clone();
-        for event in events.iter().filter(|event| event.subject == Subject::Container) {
+        for event in before.iter().filter(of_containers) {
             apply(&mut containers, event);
         }
-        containers
+        let mut passed: Passed = containers.iter().map(|(id, known)| (id.clone(), vec![Some(known.clone())])).collect();
+        for event in meanwhile.iter().filter(of_containers) {
+            apply(&mut containers, event);
+            let states = passed.entry(event.id.clone()).or_insert_with(|| vec![None]);
+            states.push(containers.get(&event.id).cloned());
+        }
+        passed
     }
 
     /// The engine itself was looked at: what it shows of one container stands.

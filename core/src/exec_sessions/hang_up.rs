@@ -1,66 +1,36 @@
 //! Ending the processes of a session. The engine has no call for it: an exec's processes go on for ever when its
 //! connection goes.
 //!
-//! They all have a mark in their environment. A second, short exec looks for it in `/proc` and ends whoever has it: by
-//! HUP, as the loss of a terminal does, and by KILL a second later. It asks for nothing but a shell, which the session
-//! had as well. First it runs as the container's own user, since root without further rights may not look into the
-//! processes of others there; then as root, for what a `su` left.
+//! They all have a mark in their environment. A second, short exec looks for it in `/proc` and ends whoever has it
+//! ([`search`](super::search)). It asks for nothing but a shell, which the session had as well. First it runs as the
+//! container's own user, since root without further rights may not look into the processes of others there; then as
+//! root, for what a `su` left.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
+use super::search::{Searches, search};
 use super::words;
 use crate::docker::views::{Lenient, read};
 use crate::docker::{DockerError, DockerRequest};
 use crate::ids::ContainerId;
-use crate::input::DockerEvent;
 use crate::run::Cx;
 use crate::wire::json;
 
 /// How long all of it may take.
-const HANG_UP_WITHIN: Duration = Duration::from_secs(20);
+const HANG_UP_WITHIN: Duration = Duration::from_secs(60);
 /// For so long it is tried again where the container is paused, or the engine away.
 const TRY_FOR: Duration = Duration::from_secs(10 * 60);
 /// How long after the last try.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// How long one search may take.
-const SEARCH_WITHIN: Duration = Duration::from_secs(8);
 /// How often an exec's state is looked at until it is what it must become, and how long between two looks.
 const LOOKS: (u32, Duration) = (10, Duration::from_millis(100));
-/// How much a search may say: it says nothing, unless it cannot be run.
-const SEARCH_OUTPUT: usize = 4096;
 
-/// The search, for the shells of Debian (dash), busybox and GNU alike. `$1` is the mark. It ends by 0 when nothing with
-/// the mark is left, by 1 when something is, and by 3 when some processes cannot be looked into.
-///
-/// `read` leaves out the NUL bytes between variables, which is why a mark has a fixed length. Only `sleep` is a program
-/// of its own: without it there is no second of grace.
-const SEARCH: &str = r#"m=DOCKMON_SESSION=$1 own= found= hidden= i=0
-exec 2>/dev/null
-while read -r k v r; do [ "$k" = Uid: ] && own=$v; done </proc/self/status
-each() {
-  found=
-  for d in /proc/[0-9]*; do
-    p=${d#/proc/}
-    [ "$p" = $$ ] && continue
-    { while IFS= read -r l || [ -n "$l" ]; do
-      case $l in *"$m"*) found=1; kill -"$1" "$p" && kill -CONT "$p";; esac
-    done <"$d/environ"; } || [ ! -d "$d" ] || hidden=1
-  done
-}
-nap() { sleep 0.1 && return; i=10; sleep 1; }
-each HUP
-while [ -n "$found" ] && [ $i -lt 10 ]; do i=$((i+1)); nap; each 0; done
-i=0
-while [ -n "$found" ] && [ $i -lt 5 ]; do i=$((i+1)); each KILL; nap; each 0; done
-[ -z "$found" ] || exit 1
-[ -z "$hidden" ] || [ "$own" = 0 ] || exit 3
-exit 0
-"#;
-
-fn in_words(error: DockerError) -> String {
+pub(super) fn in_words(error: DockerError) -> String {
     words::of_engine(&error)
 }
 
@@ -127,6 +97,7 @@ pub(super) struct Marked<'a> {
     pub(super) container: &'a ContainerId,
     pub(super) exec: &'a str,
     pub(super) mark: &'a str,
+    pub(super) searches: &'a Rc<RefCell<Searches>>,
     /// Whether anything was read of it: then it certainly runs, or is over.
     pub(super) has_spoken: bool,
 }
@@ -162,7 +133,7 @@ impl Marked<'_> {
             return Ok(());
         }
         for user in [None, Some("0")] {
-            match self.search(cx, user).await {
+            match search(cx, self.searches, self.container, user, self.mark).await {
                 Ok(0) if !ExecState::when_over(cx, self.exec).await.map_err(in_words)?.running => return Ok(()),
                 Ok(code) => debug!(code, user, "a search for a shell's processes"),
                 Err(reason) if words::is_over(&reason) => return Ok(()),
@@ -174,37 +145,6 @@ impl Marked<'_> {
             return Err("they were not found, or did not end".to_owned());
         }
         Ok(())
-    }
-
-    /// Runs the search as this user; its exit code.
-    async fn search(&self, cx: &Cx, user: Option<&str>) -> Result<i64, String> {
-        let exec = create(cx, self.container, &["sh", "-c", SEARCH, "sh", self.mark], &[], false, user).await;
-        let exec = exec.map_err(in_words)?;
-        let said = cx.within(SEARCH_WITHIN, listen(cx, &exec)).await;
-        let said = said.ok_or_else(|| format!("no end within {} s", SEARCH_WITHIN.as_secs()))?;
-        let said = said.map_err(in_words)?;
-        let state = ExecState::when_over(cx, &exec).await.map_err(in_words)?;
-        match state.exit_code {
-            Some(code) if !said.is_empty() => Err(words::of_no_program(Some(code), &said)
-                .unwrap_or_else(|| String::from_utf8_lossy(&said).trim().to_owned())),
-            Some(code) => Ok(code),
-            None => Err("it was not run to its end".to_owned()),
-        }
-    }
-}
-
-/// Starts an exec and listens to its end.
-async fn listen(cx: &Cx, exec: &str) -> Result<Vec<u8>, DockerError> {
-    let stream = cx.stream(DockerRequest::ExecStart { id: exec.to_owned() }, None);
-    let mut said = Vec::new();
-    loop {
-        match stream.next().await {
-            DockerEvent::Opened => stream.grant(SEARCH_OUTPUT),
-            DockerEvent::Bytes(bytes) => said.extend_from_slice(&bytes.0),
-            DockerEvent::Item(_) | DockerEvent::Written { .. } => {}
-            DockerEvent::Done(Ok(_)) => return Ok(said),
-            DockerEvent::Done(Err(error)) => return Err(error),
-        }
     }
 }
 

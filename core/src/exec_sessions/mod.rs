@@ -9,6 +9,7 @@
 
 mod desk;
 mod hang_up;
+mod search;
 mod session;
 mod words;
 
@@ -21,6 +22,7 @@ use serde_json::value::RawValue;
 use tracing::{debug, warn};
 
 use self::desk::{Asked, Desk};
+use self::search::Searches;
 use crate::action::Action;
 use crate::ids::ContainerId;
 use crate::link::Link;
@@ -41,6 +43,7 @@ pub(crate) struct ExecSessions {
     by_id: BTreeMap<String, u64>,
     /// The one whose output went last.
     turn: u64,
+    searches: Rc<RefCell<Searches>>,
 }
 
 struct Entry {
@@ -96,7 +99,8 @@ impl ExecSessions {
         let desk = Rc::new(RefCell::new(Desk::default()));
         let task = tasks.reserve();
         let cx = Cx::new(Rc::clone(shared), task);
-        tasks.spawn(task, session::live(cx, Rc::clone(&desk), id.clone(), ContainerId::new(container)));
+        let searches = Rc::clone(&self.searches);
+        tasks.spawn(task, session::live(cx, Rc::clone(&desk), searches, id.clone(), ContainerId::new(container)));
         self.by_id.insert(id.clone(), self.last);
         self.sessions.insert(self.last, Entry { id, task, desk });
     }

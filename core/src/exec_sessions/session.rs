@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::desk::{Asked, Desk, READ_CREDIT};
 use super::hang_up::{ExecState, Marked, create};
+use super::search::{MARK_BYTES, Searches};
 use super::words;
 use crate::audit::{Ending, Entry};
 use crate::docker::{ApiVersion, DockerError, DockerRequest};
@@ -52,7 +53,13 @@ enum End {
 }
 
 /// Lives a session from its start to the end of its processes.
-pub(super) async fn live(cx: Cx, desk: Rc<RefCell<Desk>>, id: String, container: ContainerId) {
+pub(super) async fn live(
+    cx: Cx,
+    desk: Rc<RefCell<Desk>>,
+    searches: Rc<RefCell<Searches>>,
+    id: String,
+    container: ContainerId,
+) {
     let deed = |name| Deed { name, kind: DeedKind::Shell, container: Some(container.clone()), object: None };
     let mut entry = Entry::begin(&cx, &id, deed("shell"));
     let prepared = match unless_asked(&desk, prepare(&cx, entry.deed())).await {
@@ -68,7 +75,8 @@ pub(super) async fn live(cx: Cx, desk: Rc<RefCell<Desk>>, id: String, container:
     };
     entry.on(prepared.subject.clone());
     let exec = prepared.exec.as_str();
-    let mut marked = Marked { container: &container, exec, mark: &prepared.mark, has_spoken: false };
+    let mark = prepared.mark.as_str();
+    let mut marked = Marked { container: &container, exec, mark, searches: &searches, has_spoken: false };
     let stream = cx.stream(DockerRequest::ExecStart { id: exec.to_owned() }, None);
     match unless_asked(&desk, cx.within(OPEN_WITHIN, stream.next())).await {
         Ok(Some(DockerEvent::Opened)) => entry.end(Ending::Done),
@@ -153,7 +161,7 @@ async fn prepare(cx: &Cx, deed: &Deed) -> Result<Prepared, Ending> {
     };
     let mark = {
         let mut chance = cx.shared.chance.borrow_mut();
-        format!("{:016x}{:016x}", chance.next(), chance.next())
+        format!("{:0half$x}{:0half$x}", chance.next(), chance.next(), half = MARK_BYTES / 2)
     };
     let takes_env = cx.shared.ops.borrow().api.is_none_or(|api| api >= EXEC_ENV);
     let env =

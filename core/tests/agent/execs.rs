@@ -31,10 +31,6 @@ impl Exec {
         self.printed.len()
     }
 
-    fn mark(&self) -> Option<&str> {
-        self.config["Cmd"][4].as_str()
-    }
-
     /// Whether it searches for the processes of another.
     pub(crate) fn is_search(&self) -> bool {
         self.config["Cmd"][2].as_str().is_some_and(|script| script.contains("/proc/"))
@@ -98,9 +94,9 @@ impl Execs {
         self.out.push_back(Input::Docker { op, event: DockerEvent::Opened });
         if self.all[number].is_search() {
             let code = self.searches.pop_front().unwrap_or(0);
-            let mark = self.all[number].mark().map(str::to_owned);
+            let marks = self.all[number].config["Cmd"].as_array().expect("a command").clone();
             if code == 0 {
-                let same = |exec: &&mut Exec| !exec.is_search() && exec.mark() == mark.as_deref();
+                let same = |exec: &&mut Exec| !exec.is_search() && marks.contains(&exec.config["Cmd"][4]);
                 for exec in self.all.iter_mut().filter(same) {
                     exec.running = false;
                     exec.exit_code = Some(129);

@@ -195,6 +195,19 @@ fn nothing_outlives_the_link() {
 }
 
 #[test]
+fn many_that_end_at_once_cost_the_engine_little() {
+    let mut world = world();
+    for number in 0..64 {
+        start(&mut world, &number.to_string());
+    }
+    world.run_for(SECOND);
+    assert_eq!(running(&world), 64);
+    world.break_link();
+    world.run_for(SECOND);
+    assert_eq!((running(&world), world.engine.execs.searched_as().len(), world.agent.load().shells), (0, 1, 0));
+}
+
+#[test]
 fn an_id_that_is_used_again_is_another_session() {
     let mut world = world();
     start(&mut world, "s");

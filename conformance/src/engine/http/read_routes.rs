@@ -12,7 +12,7 @@ pub(super) fn read(model: &mut Model, asked: &Asked<'_>, parts: &[&str], api: Ap
         ["version"] => Answer::Json(200, model.version()),
         ["info"] => Answer::Json(200, model.info(now)),
         ["events"] => {
-            let window = model.events_window(query.get("since"), query.get("until"), query.get("filters"))?;
+            let window = model.events_window(query.get("since"), query.get("until"), query.get("filters"), now)?;
             Answer::Follow(Box::new(window), api)
         }
         ["containers", "json"] => {

@@ -173,12 +173,13 @@ impl Model {
 
     /// Understands the parameters of `GET /events`. `since` and `until` are `seconds` or `seconds.fraction` (read as
     /// nanoseconds, padded on the right) and both inclusive. With neither nothing of the past is told; with `until`
-    /// alone everything is.
+    /// alone everything is. Podman gives nothing for an `until` that is over at `now`.
     pub fn events_window(
         &self,
         since: Option<&str>,
         until: Option<&str>,
         filters: Option<&str>,
+        now: Nanos,
     ) -> Result<EventWindow, EngineError> {
         let parse = |text: Option<&str>| text.filter(|t| !t.is_empty()).map(moment).transpose();
         let (from, to) = (parse(since)?, parse(until)?);
@@ -188,8 +189,8 @@ impl Model {
             return Err(EngineError::new(400, text));
         }
         let filter = EventFilter { filters: Filters::parse(filters)?, podman: self.podman() };
-        // Podman 4.3 answers any `until` with nothing, at once.
-        let silent = self.podman() && to.is_some() || from.is_none() && to.is_none();
+        // Podman 4.3 answers an `until` that has passed with nothing, at once.
+        let silent = self.podman() && to.is_some_and(|to| to <= now) || from.is_none() && to.is_none();
         let backlog = if silent {
             Vec::new()
         } else {
@@ -197,8 +198,7 @@ impl Model {
                 |e: &&Arc<Event>| e.at >= from.unwrap_or(0) && to.is_none_or(|to| e.at <= to) && filter.admits(e);
             self.events.ring.iter().filter(wanted).cloned().collect()
         };
-        let until = if self.podman() { to.map(|_| 0) } else { to };
-        Ok(EventWindow { filter, backlog, until })
+        Ok(EventWindow { filter, backlog, until: to })
     }
 
     pub(super) fn emit(

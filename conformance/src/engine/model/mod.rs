@@ -58,7 +58,7 @@ pub use volumes::Volume;
 
 use events::EventLog;
 use execs::Exec;
-use ids::Ids;
+pub(crate) use ids::Ids;
 use images::RegistryEntry;
 use processes::Processes;
 

@@ -136,7 +136,7 @@ fn restart_policies_are_followed() {
     let running = |m: &Model, name: &str| m.container(name).unwrap().status() == Status::Running;
     assert!(running(&m, "always") && running(&m, "unless-stopped") && running(&m, "on-failure"));
     assert!(!running(&m, "no") && !running(&m, "stopped"));
-    let ring = m.events_window(Some("0"), None, None).unwrap().backlog;
+    let ring = m.events_window(Some("0"), None, None, 0).unwrap().backlog;
     assert_eq!(ring.iter().filter(|e| e.action == "start").count(), 3);
     assert!(ring.iter().all(|e| e.at >= START + 3 * SECOND), "nothing from before the restart");
 }
@@ -149,18 +149,18 @@ fn the_ring_holds_256_and_since_and_until_are_inclusive() {
         m.rename_container("aa", if n % 2 == 0 { "bb" } else { "aa" }, START + n * SECOND).ok();
         m.rename_container("bb", "aa", START + n * SECOND).ok();
     }
-    let all = m.events_window(None, Some("9999999999"), None).unwrap().backlog;
+    let all = m.events_window(None, Some("9999999999"), None, 0).unwrap().backlog;
     assert_eq!(all.len(), 256);
     assert!(all.windows(2).all(|pair| pair[0].at < pair[1].at));
     let moment = |at: Nanos| format!("{}.{:09}", at / SECOND, at % SECOND);
     let (from, to) = (moment(all[10].at), moment(all[20].at));
-    assert_eq!(m.events_window(Some(&from), Some(&to), None).unwrap().backlog.len(), 11);
-    assert_eq!(m.events_window(Some(&moment(all[10].at + 1)), Some(&to), None).unwrap().backlog.len(), 10);
-    assert!(m.events_window(None, None, None).unwrap().backlog.is_empty(), "nothing of the past unless asked");
-    assert_eq!(m.events_window(Some(&to), Some(&from), None).unwrap_err().status, 400);
-    let odd = m.events_window(Some("2026-11-24T02:21:13Z"), None, None).unwrap_err();
+    assert_eq!(m.events_window(Some(&from), Some(&to), None, 0).unwrap().backlog.len(), 11);
+    assert_eq!(m.events_window(Some(&moment(all[10].at + 1)), Some(&to), None, 0).unwrap().backlog.len(), 10);
+    assert!(m.events_window(None, None, None, 0).unwrap().backlog.is_empty(), "nothing of the past unless asked");
+    assert_eq!(m.events_window(Some(&to), Some(&from), None, 0).unwrap_err().status, 400);
+    let odd = m.events_window(Some("2026-11-24T02:21:13Z"), None, None, 0).unwrap_err();
     assert_eq!(odd.message, "strconv.ParseInt: parsing \"2026-11-24T02:21:13Z\": invalid syntax");
-    let filtered = m.events_window(Some("0"), None, Some(r#"{"type":["image"]}"#)).unwrap();
+    let filtered = m.events_window(Some("0"), None, Some(r#"{"type":["image"]}"#), 0).unwrap();
     assert!(filtered.backlog.is_empty());
 }
 
@@ -171,7 +171,7 @@ fn lost_events_are_nowhere() {
     m.add_container(ContainerSpec::new("aa"), START).unwrap();
     m.lose_events(false);
     assert!(m.take_events().is_empty());
-    assert!(m.events_window(Some("0"), None, None).unwrap().backlog.is_empty());
+    assert!(m.events_window(Some("0"), None, None, 0).unwrap().backlog.is_empty());
     assert_eq!(m.container("aa").unwrap().status(), Status::Running);
 }
 
@@ -307,7 +307,7 @@ fn equal_calls_give_equal_engines() {
         let mut m = Model::new(EngineProfile::docker26(), seed, START);
         let a = m.add_container(ContainerSpec::new("aa"), START).unwrap();
         m.exit_container("aa", 1, START + SECOND).unwrap();
-        (a, m.events_window(Some("0"), None, None).unwrap().backlog)
+        (a, m.events_window(Some("0"), None, None, 0).unwrap().backlog)
     };
     assert_eq!(life(3), life(3));
     assert_ne!(life(3).0, life(4).0);

@@ -1,0 +1,42 @@
+//! The deterministic simulator: the real core against a model of the engine, the server, the links, the disk and the
+//! clock, all in one thread under a seed.
+//!
+//! ```text
+//!            ┌─ World ──────────────────────────────────────────────────┐
+//!            │  queue of happenings in simulated time                   │
+//!   seed ───►│    ├─ script   what people and fate do                   │───► history, or
+//!            │    ├─ server   registers, asks, keeps what it was told   │     the rule that was broken
+//!            │    ├─ engine   the model, its streams, its faults        │
+//!            │    ├─ disk     files that survive the agent              │
+//!            │    └─ Agent    dockmon-core itself                       │
+//!            └──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! One seed is one whole life of an agent, from its first registration: containers come and go, the server asks, and
+//! links, engine, disk and the agent itself fail at any moment. Then all is mended, and after a while at rest the
+//! world must be in order. What is checked, and where:
+//!
+//! | rule | where |
+//! | --- | --- |
+//! | every command has exactly one answer, or its link or its agent died first (PROTOCOL 3) | `ledger` |
+//! | events are told in order, none is made up, none is told twice on one link (PROTOCOL 6) | `told` |
+//! | events are complete, as long as the engine itself lost none (PROTOCOL 11) | `told` |
+//! | what the server believes of each container is so, whatever the engine lost | `told` |
+//! | only a registered agent speaks, and its token is on disk (PROTOCOL 2) | `server` |
+//! | at rest the agent is registered, owes nothing, and holds no operation too many | `world` |
+//!
+//! The same seed gives the same history on every machine and in every build profile.
+
+mod answers;
+mod chance;
+mod disk;
+mod engine;
+mod history;
+mod ledger;
+mod script;
+mod server;
+mod stage;
+mod told;
+mod world;
+
+pub use world::{Life, Violation, live};

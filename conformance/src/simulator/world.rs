@@ -1,0 +1,315 @@
+//! One life, from its seed to its verdict.
+
+use std::time::Duration;
+
+use dockmon_core::{
+    Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, Secret, SocketClosed, SocketEvent,
+};
+use serde_json::Value;
+
+use super::disk::Disk;
+use super::engine::Engine;
+use super::script::{self, Step};
+use super::server::Server;
+use super::stage::{Happening, Stage};
+
+/// How long the world rests after the storm, before it is judged: longer than any time limit and backoff of the agent
+/// that a fault can leave behind (a request that hangs is given up after 2 min).
+const REST: Duration = Duration::from_secs(150);
+/// How long before the verdict the server asks no more.
+const QUIET: Duration = Duration::from_secs(10);
+/// Happenings in one life at most: an agent that turns in circles is found by it.
+const MOST: u64 = 2_000_000;
+/// Tasks that an agent at rest has: it follows the events, and keeps the cursor.
+const TASKS_AT_REST: usize = 2;
+/// Operations that it waits for then: the event stream, and the cursor's next tick.
+const OPERATIONS_AT_REST: usize = 2;
+
+/// What became of one life.
+#[derive(Debug)]
+pub struct Life {
+    /// Failures that were made.
+    pub faults: u64,
+    /// Commands that were sent.
+    pub commands: usize,
+    /// Container events that happened.
+    pub events: usize,
+    /// Agent processes.
+    pub processes: u32,
+    /// Lines that a person can read, if asked for.
+    pub history: Vec<String>,
+}
+
+/// A rule was broken.
+#[derive(Debug)]
+pub struct Violation {
+    /// In which life.
+    pub seed: u64,
+    /// When.
+    pub at: Duration,
+    /// What, in words.
+    pub what: String,
+    /// What came before, if asked for.
+    pub history: Vec<String>,
+}
+
+pub(super) struct World {
+    pub(super) stage: Stage,
+    pub(super) engine: Engine,
+    pub(super) server: Server,
+    pub(super) disk: Disk,
+    agent: Option<Agent>,
+    /// Whether the engine itself may lose events in this life.
+    pub(super) lossy: bool,
+    /// Whether the daemon is not running.
+    pub(super) engine_stopped: bool,
+    /// Since when all is mended.
+    pub(super) calm_since: Option<Duration>,
+    seed: u64,
+    happened: u64,
+}
+
+/// Lives the life of this seed. `written`: with its history.
+///
+/// # Errors
+/// The first rule that was broken.
+pub fn live(seed: u64, written: bool) -> Result<Life, Box<Violation>> {
+    let mut stage = Stage::new(seed, written);
+    let wall = stage.wall();
+    let model = script::engine(&mut stage.chance, wall);
+    let lossy = stage.chance.one_in(2);
+    let mut engine = Engine::new(model);
+    engine.publish(&mut stage);
+    let mut world = World {
+        engine,
+        server: Server::new(lossy),
+        disk: Disk::new(),
+        agent: None,
+        lossy,
+        engine_stopped: false,
+        calm_since: None,
+        seed,
+        happened: 0,
+        stage,
+    };
+    let verdict = world.run();
+    let at = world.stage.now;
+    let history = world.stage.history.into_lines();
+    match verdict {
+        Ok(()) => Ok(Life {
+            faults: world.stage.faults,
+            commands: world.server.ledger.count(),
+            events: world.engine.truth.len(),
+            processes: world.stage.process,
+            history,
+        }),
+        Err(what) => Err(Box::new(Violation { seed, at, what, history })),
+    }
+}
+
+impl World {
+    fn run(&mut self) -> Result<(), String> {
+        self.stage.after(Duration::ZERO, Happening::Start);
+        self.stage.after(Duration::from_secs(1), Happening::Poll);
+        self.stage.after(Duration::from_secs(1), Happening::Sample);
+        self.stage.after(Duration::from_secs(1), Happening::Step(Step::Begin));
+        loop {
+            let wake = self.agent.as_ref().and_then(Agent::poll_timeout).map(|at| Duration::from_nanos(at.as_nanos()));
+            let next = self.stage.next_at();
+            let at = wake.into_iter().chain(next).min().unwrap_or(Duration::MAX);
+            if let Some(until) = self.calm_since.map(|since| since + REST).filter(|until| at > *until) {
+                self.stage.now = until;
+                return self.judge();
+            }
+            self.happened += 1;
+            if self.happened > MOST {
+                return Err(format!("more than {MOST} happenings: something turns in circles"));
+            }
+            self.stage.now = self.stage.now.max(at);
+            // What was to happen then comes before the agent's own alarm.
+            if next.is_some_and(|next| next <= self.stage.now) {
+                if let Some(happening) = self.stage.pop() {
+                    self.happen(happening)?;
+                }
+            } else {
+                self.hand(Input::Timeout);
+            }
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        let stage = &mut self.stage;
+        match happening {
+            Happening::Input { process, input } if process == stage.process => self.hand(input),
+            Happening::Ask { process, op, api, request } => self.engine.perform(stage, (process, op), api, &request),
+            Happening::Docker { process, op, event } if process == stage.process => {
+                if self.engine.wants(op, &event) {
+                    self.hand(Input::Docker { op, event });
+                }
+            }
+            Happening::Until { process, op } if process == stage.process => self.engine.until(stage, op),
+            Happening::Sample => {
+                self.engine.sample(stage);
+                // Real engines give one each second; a life at a tenth of that is lived faster, and tries the same.
+                stage.after(Duration::from_secs(10), Happening::Sample);
+            }
+            Happening::Written { process, op, file, contents } => {
+                self.disk.finish(stage, process, op, file, &contents);
+                if let (DataFile::Cursor, Some(cursor)) = (file, self.disk.read(DataFile::Cursor)) {
+                    self.server.told.begin(cursor, self.engine.truth.len());
+                }
+            }
+            Happening::Connect { process, op, socket, bearer } if process == stage.process => {
+                self.server.connect(stage, op, socket, bearer.as_ref());
+            }
+            Happening::Arrive { process, op, frame } if process == stage.process => {
+                self.server.arrive(stage, &self.engine, op, &frame)?;
+            }
+            Happening::Say { process, op, text, command } if process == stage.process => {
+                if self.server.said(op, command.as_deref()) {
+                    let event = SocketEvent::Text(dockmon_core::Text(text));
+                    self.hand(Input::Socket { op, event });
+                }
+            }
+            Happening::Ping { process, op, number } if process == stage.process => {
+                self.server.ping(stage, op, number);
+            }
+            Happening::Close { process, op } if process == stage.process => {
+                let reason = String::new();
+                self.server.end(stage, op, SocketClosed::Frame { code: 1000, reason });
+            }
+            Happening::Poll => {
+                // What is under way when the life is judged would count as never answered.
+                if self.calm_since.is_none_or(|since| stage.now < since + REST - QUIET) {
+                    self.server.ask(stage, "list_containers", Value::Null);
+                }
+                stage.after(Duration::from_secs(2), Happening::Poll);
+            }
+            Happening::Start => self.start(),
+            Happening::Step(step) => return self.step(step),
+            // Of a process that is gone.
+            Happening::Input { .. }
+            | Happening::Docker { .. }
+            | Happening::Until { .. }
+            | Happening::Connect { .. }
+            | Happening::Arrive { .. }
+            | Happening::Say { .. }
+            | Happening::Ping { .. }
+            | Happening::Close { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) {
+        self.stage.process += 1;
+        self.stage.note("agent", || "starts");
+        let seed = self.seed ^ u64::from(self.stage.process) << 48;
+        self.agent = Some(Agent::new(config(), self.disk.saved(), seed));
+    }
+
+    /// The agent's process is killed, and started again after a while.
+    pub(super) fn kill(&mut self) {
+        if self.agent.take().is_some() {
+            self.gone();
+        }
+    }
+
+    pub(super) fn terminate(&mut self) {
+        self.hand(Input::Shutdown);
+    }
+
+    fn gone(&mut self) {
+        // From here on nothing of it comes to anything.
+        self.stage.process += 1;
+        self.engine.agent_gone();
+        self.server.agent_gone();
+        let pause = script::restart_after(&mut self.stage);
+        self.stage.after(pause, Happening::Start);
+    }
+
+    fn hand(&mut self, input: Input) {
+        let now = self.stage.clock();
+        let Some(agent) = &mut self.agent else { return };
+        agent.handle_input(now, input);
+        while let Some(action) = self.agent.as_mut().and_then(Agent::poll_action) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let stage = &mut self.stage;
+        let process = stage.process;
+        match action {
+            Action::Connect { op, socket, bearer } => {
+                let delay = stage.latency();
+                stage.after(delay, Happening::Connect { process, op, socket, bearer });
+            }
+            Action::SendFrame { op, frame } => {
+                let sent = Input::Socket { op, event: SocketEvent::Sent { bytes: frame.len() } };
+                stage.after(Duration::from_micros(100), Happening::Input { process, input: sent });
+                let distance = self.server.distance(op);
+                stage.after(distance, Happening::Arrive { process, op, frame });
+            }
+            Action::Ping { op, number } => {
+                let distance = self.server.distance(op);
+                stage.after(distance, Happening::Ping { process, op, number });
+            }
+            Action::Close { op, .. } => {
+                let distance = self.server.distance(op);
+                stage.after(distance, Happening::Close { process, op });
+                // The shell waits no longer than this for the peer.
+                let closed = SocketEvent::Closed(SocketClosed::Broken("no closing frame".to_owned()));
+                let input = Input::Socket { op, event: closed };
+                stage.after(Duration::from_secs(2), Happening::Input { process, input });
+            }
+            Action::Docker { op, api, request } => self.engine.ask(stage, op, api, request),
+            Action::Disk { op, request } => self.disk.begin(stage, op, request),
+            Action::SampleHost { op } => {
+                let input = Input::Host { op, sample: Box::new(HostSample::default()) };
+                stage.after(Duration::from_micros(100), Happening::Input { process, input });
+            }
+            Action::Cancel { op } => {
+                self.engine.cancel(op);
+                self.server.forget(op);
+            }
+            Action::Exit { code } => {
+                stage.note("agent", || format!("ends with code {code}"));
+                self.agent = None;
+                self.gone();
+            }
+        }
+    }
+
+    /// At rest: everything is in order.
+    fn judge(&mut self) -> Result<(), String> {
+        let Some(agent) = &self.agent else { return Err("no agent runs".to_owned()) };
+        let load = agent.load();
+        let Some(link) = self.server.live() else { return Err(format!("the agent is not registered: {load:?}")) };
+        if let Some(missing) = self.server.ledger.missing(link, self.stage.process) {
+            return Err(missing);
+        }
+        self.server.told.complete(&self.engine.truth)?;
+        self.server.told.agrees(&self.engine.model)?;
+        if load.owed_frames > 0 || load.tasks > TASKS_AT_REST || load.operations > OPERATIONS_AT_REST {
+            return Err(format!("at rest the agent still has {load:?}"));
+        }
+        Ok(())
+    }
+}
+
+fn config() -> Config {
+    Config {
+        agent_name: None,
+        force_unique_registration: false,
+        version: "0.1.0".to_owned(),
+        proto_version: "1.1".to_owned(),
+        reconnect_initial: Duration::from_secs(1),
+        reconnect_max: Duration::from_secs(20),
+        docker_api_version: None,
+        registration_token: Some(Secret::new("one-time-token")),
+        insecure_skip_verify: false,
+        data_path: "/data".to_owned(),
+        policy: Policy::default(),
+        host: HostFacts { os: "linux".to_owned(), arch: "amd64".to_owned(), ..HostFacts::default() },
+    }
+}
