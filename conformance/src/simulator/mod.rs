@@ -31,6 +31,7 @@ mod answers;
 mod chance;
 mod disk;
 mod engine;
+mod execs;
 mod history;
 mod ledger;
 mod script;

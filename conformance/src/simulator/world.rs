@@ -263,6 +263,8 @@ impl World {
                 stage.after(Duration::from_secs(2), Happening::Input { process, input });
             }
             Action::Docker { op, api, request } => self.engine.ask(stage, op, api, request),
+            Action::Read { op, bytes } => self.engine.read(stage, op, bytes),
+            Action::Write { op, bytes } => self.engine.write(stage, op, &bytes),
             Action::Disk { op, request } => self.disk.begin(stage, op, request),
             Action::SampleHost { op } => {
                 let input = Input::Host { op, sample: Box::new(HostSample::default()) };
