@@ -76,6 +76,11 @@ impl ShellSession {
         self.look(Clone::clone)
     }
 
+    /// The same without a copy of the output.
+    pub fn state_without_output(&self) -> ShellState {
+        self.look(|state| ShellState { output: Vec::new(), error: state.error.clone(), ..*state })
+    }
+
     fn look<T>(&self, look: impl FnOnce(&ShellState) -> T) -> T {
         let default = ShellState::default();
         self.server.shared().read(|state| look(state.shells.state(&self.id).unwrap_or(&default)))

@@ -28,12 +28,6 @@ pub struct ShellState {
     pub frames: u64,
 }
 
-impl ShellState {
-    fn is_over(&self) -> bool {
-        self.closed || self.error.is_some()
-    }
-}
-
 #[derive(Debug)]
 struct Session {
     /// The connection on which it was asked for; its life is that connection's.
@@ -83,7 +77,8 @@ impl ShellBook {
             return broken;
         };
         let state = &mut session.state;
-        if state.is_over() {
+        // That it is closed may follow an error: only then the server forgets it.
+        if state.closed || state.error.is_some() && action != "closed" {
             broken.push(format!("shell_data {action:?} of a session that is over"));
         }
         if session.connection != connection && action != "closed" && action != "error" {
@@ -167,7 +162,7 @@ mod tests {
             (&[plain("started"), plain("started")], 1, "twice"),
             (&[plain("started"), plain("closed"), data(b"a")], 1, "is over"),
             (&[plain("started"), plain("closed"), plain("closed")], 1, "is over"),
-            (&[error("no"), plain("closed")], 1, "is over"),
+            (&[error("no"), plain("closed"), plain("closed")], 1, "is over"),
             (&[error(&long)], 1, "error of 121 bytes"),
             (&[plain("started"), data(b"")], 1, "0 bytes"),
             (&[plain("started"), json!({"session_id": "s", "action": "data", "data": "%"})], 1, "no base64"),

@@ -8,4 +8,5 @@ pub(crate) mod http;
 pub(crate) mod objects;
 pub(crate) mod stage;
 pub(crate) mod tar;
+pub(crate) mod terminal;
 pub(crate) mod told;
