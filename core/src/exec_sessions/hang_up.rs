@@ -21,12 +21,14 @@ use crate::ids::ContainerId;
 use crate::run::Cx;
 use crate::wire::json;
 
-/// How long all of it may take.
+/// How long one try may take.
 const HANG_UP_WITHIN: Duration = Duration::from_secs(60);
-/// For so long it is tried again where the container is paused, or the engine away.
+/// For so long it is tried again, where it failed.
 const TRY_FOR: Duration = Duration::from_secs(10 * 60);
-/// How long after the last try.
+/// How long after the first try; each pause is double the one before.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often an exec's state is looked at until it is what it must become, and how long between two looks.
 const LOOKS: (u32, Duration) = (10, Duration::from_millis(100));
 
@@ -103,21 +105,22 @@ pub(super) struct Marked<'a> {
 }
 
 impl Marked<'_> {
-    /// Ends every process of the session, if the session is not over by itself. Waits for a paused container, and for
-    /// an engine that is away. What cannot be ended is said in the log.
+    /// Ends every process of the session, if the session is not over by itself. What fails is tried again: a container
+    /// may be paused, the engine away. What cannot be ended is said in the log.
     pub(super) async fn hang_up(&self, cx: &Cx) {
-        let began = cx.now().mono;
+        let (began, mut pause) = (cx.now().mono, TRY_AGAIN);
         let left = loop {
             let reason = match cx.within(HANG_UP_WITHIN, self.end(cx)).await {
                 Some(Ok(())) => return,
                 Some(Err(reason)) => reason,
                 None => format!("not done within {} s", HANG_UP_WITHIN.as_secs()),
             };
-            let passes = [words::PAUSED, words::AWAY].contains(&reason.as_str());
-            if !passes || cx.now().mono.since(began) >= TRY_FOR {
+            if cx.now().mono.since(began) >= TRY_FOR {
                 break reason;
             }
-            cx.sleep(TRY_AGAIN).await;
+            debug!(reason, "a shell's processes were not ended: trying again");
+            cx.sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
         };
         warn!(
             container = self.container.short(),

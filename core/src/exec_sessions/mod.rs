@@ -94,7 +94,9 @@ impl ExecSessions {
             return;
         }
         // Another one under this id is not the server's any more.
-        self.with(tasks, &id, |desk| desk.ask(Asked::Replaced));
+        if self.by_id.contains_key(&id) {
+            self.with(tasks, &id, |desk| desk.ask(Asked::Replaced));
+        }
         self.last += 1;
         let desk = Rc::new(RefCell::new(Desk::default()));
         let task = tasks.reserve();

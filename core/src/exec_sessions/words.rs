@@ -13,10 +13,8 @@ pub(super) const MAX_NO_PROGRAM: usize = 1024;
 /// There is neither bash nor sh.
 pub(super) const NO_SHELL: &str = "this container has no shell (neither bash nor sh)";
 
-/// A paused container runs nothing, not even the end of a shell.
-pub(super) const PAUSED: &str = "the container is paused";
-/// The engine is away.
-pub(super) const AWAY: &str = "the container engine cannot be reached";
+const PAUSED: &str = "the container is paused";
+const AWAY: &str = "the container engine cannot be reached";
 const NO_CONTAINER: &str = "there is no such container";
 const NOT_RUNNING: &str = "the container is not running";
 
