@@ -166,6 +166,8 @@ pub enum DataFile {
     EngineId,
     /// `cursor.json`, the last engine event told and what the containers were then.
     Cursor,
+    /// `status.json`, how the agent is. Written without waiting for the disk, and beside the others: it is old in 30 s.
+    Status,
 }
 
 impl DataFile {
@@ -175,6 +177,7 @@ impl DataFile {
             Self::PermanentToken => "permanent_token",
             Self::EngineId => "engine_id",
             Self::Cursor => "cursor.json",
+            Self::Status => "status.json",
         }
     }
 }
@@ -182,7 +185,7 @@ impl DataFile {
 /// Something to do to a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskRequest {
-    /// Write it whole: to a temporary name (mode 0600), synced, renamed, the folder synced.
+    /// Write it whole: to a temporary name (mode 0600), synced, renamed, the folder synced. A status is not synced.
     Write {
         /// Which file.
         file: DataFile,

@@ -15,10 +15,11 @@ use crate::events::{World, follow, keep_cursor, save_cursor};
 use crate::exec_sessions::ExecSessions;
 use crate::host_stats::HostStats;
 use crate::ids::OpId;
-use crate::input::{Input, SocketEvent};
+use crate::input::{DockerEvent, Input, SocketEvent};
 use crate::link::{Link, LinkEvent, StatsLink};
 use crate::run::{Cx, Ops, Outcome, Shared, TaskId, Tasks};
 use crate::stats::Stats;
+use crate::status::{AgentState, Keeper, View};
 use crate::time::{MonotonicTime, Now};
 use crate::wire::Inbound;
 
@@ -43,6 +44,7 @@ pub struct Agent {
     host_stats: HostStats,
     commands: Commands,
     shells: ExecSessions,
+    status: Keeper,
     saved_cursor: Option<String>,
     phase: Phase,
 }
@@ -88,7 +90,8 @@ impl Agent {
             now: Cell::new(Now::default()),
             ops: RefCell::new(Ops::default()),
             chance: RefCell::new(Chance::new(seed)),
-            engine: RefCell::new(Engine { facts: None, made_id: saved.engine_id }),
+            permissions: RefCell::default(),
+            engine: RefCell::new(Engine { made_id: saved.engine_id, ..Engine::default() }),
             details: RefCell::default(),
             world: RefCell::new(World::default()),
             suspects: RefCell::default(),
@@ -102,6 +105,7 @@ impl Agent {
             commands: Commands::default(),
             shells: ExecSessions::default(),
             tasks: Tasks::default(),
+            status: Keeper::default(),
             saved_cursor: saved.cursor,
             phase: Phase::New,
             shared,
@@ -113,9 +117,13 @@ impl Agent {
         self.shared.now.set(now);
         if self.phase == Phase::New {
             self.phase = Phase::Running;
+            self.status.begun = now.mono;
             let cursor = self.saved_cursor.take();
             self.spawn(|cx| follow(cx, cursor));
             self.spawn(keep_cursor);
+        }
+        if let Input::Docker { event: DockerEvent::Done(Err(error)), .. } = &input {
+            self.shared.permissions.borrow_mut().note(error);
         }
         match input {
             Input::Timeout => {}
@@ -130,6 +138,7 @@ impl Agent {
                 self.link.saved(&self.shared, result, &mut out);
                 self.link_events(out);
             }
+            Input::Disk { op, result } if self.status.owns(op) => self.status.saved(result),
             Input::Disk { op, result } => self.deliver(op, Outcome::Disk(result)),
             Input::Host { op, sample } if self.host_stats.owns(op) => {
                 let frame = self.host_stats.handle(&self.shared, &sample);
@@ -162,10 +171,17 @@ impl Agent {
             self.stats_link.next_timeout(),
             self.stats.next_timeout(),
             self.host_stats.next_timeout(),
+            self.status.next_timeout(),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// The full id of the container that the agent runs in (container mode); none in native mode, and as long as the
+    /// engine was not asked.
+    pub fn own_container(&self) -> Option<String> {
+        self.shared.engine.borrow().own_container.clone()
     }
 
     /// What the agent holds now.
@@ -269,6 +285,31 @@ impl Agent {
         self.shells.pump(&self.shared, &self.tasks, &mut self.link);
         self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
         self.finish();
+        self.keep_status();
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            shared: &self.shared,
+            tasks: &self.tasks,
+            link: &self.link,
+            stats_link: &self.stats_link,
+            commands: &self.commands,
+        }
+    }
+
+    /// Writes the status if something is to be told.
+    fn keep_status(&mut self) {
+        let state = match self.phase {
+            Phase::New | Phase::Running => AgentState::Running,
+            Phase::Finishing(_) | Phase::Saving(_) | Phase::Closing => AgentState::Stopping,
+            Phase::Over => return,
+        };
+        let key = self.view().key(state);
+        if self.status.is_due(&self.shared, key) {
+            let status = self.view().status(state, self.status.begun);
+            self.status.write(&self.shared, &status);
+        }
     }
 
     /// SIGTERM: no new commands; those under way may finish, then the cursor is written and the link closed.
@@ -315,6 +356,9 @@ impl Agent {
 
     fn over(&mut self) {
         self.phase = Phase::Over;
+        let status = self.view().status(AgentState::Stopped, self.status.begun);
+        // Nobody waits for it here: the shell does, at its end.
+        self.status.write(&self.shared, &status);
         self.shared.ops.borrow_mut().actions.push_back(Action::Exit { code: 0 });
     }
 }

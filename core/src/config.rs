@@ -35,6 +35,20 @@ pub struct Config {
     pub policy: Policy,
     /// The host, as the shell found it.
     pub host: HostFacts,
+    /// The process that this agent is, for its status.
+    pub process: ProcessFacts,
+}
+
+/// What tells a process from every other one on its host, until the next boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessFacts {
+    /// Its id, as its own namespace counts.
+    pub pid: u32,
+    /// When it was started: clock ticks after the boot. An id alone is given again to others.
+    pub started: u64,
+    /// Its namespace of process ids, as `/proc/self/ns/pid` names it. Only in there the id means this process.
+    pub namespace: String,
 }
 
 /// What the shell can see of the host at the start.
@@ -54,6 +68,24 @@ pub struct HostFacts {
     pub ips_hold_bridges: bool,
     /// Whether the host's counters can be read (PROTOCOL 6: native, or `/host/proc` mounted).
     pub has_counters: bool,
+    /// What the shell could find of the container that the agent may run in.
+    #[serde(default)]
+    pub container: ContainerClues,
+}
+
+/// Where the agent itself may run (PROTOCOL 9, own container id). The engine has the last word: another one may run
+/// the container, or the clue may be another container's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerClues {
+    /// The id in the path of the process's control group.
+    pub cgroup: Option<String>,
+    /// The id in the path of the files that the engine mounts over some in `/etc`. A container that shares the network
+    /// of another one has those of that other one.
+    pub mounts: Option<String>,
+    /// `HOSTNAME`, if it is 12 hexadecimal digits.
+    pub hostname: Option<String>,
+    /// The writable layer of the root file system, as the engine calls it (`UpperDir`), if it is an overlay.
+    pub upper_dir: Option<String>,
 }
 
 /// What an earlier life left in `DATA_PATH`.

@@ -46,7 +46,7 @@ impl<T> Entry<T> {
 pub(crate) struct Container {
     /// Its last start as a JSON string; none if it never started.
     pub(crate) started_at: Option<String>,
-    /// Its environment as a JSON object.
+    /// Its environment as a JSON object; empty where nobody may look at it.
     pub(crate) env: String,
     /// Its restart policy as the engine gives it.
     pub(crate) restart_policy: Option<String>,

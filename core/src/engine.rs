@@ -11,8 +11,12 @@ use uuid::Uuid;
 use crate::action::DataFile;
 use crate::docker::views::{self, read};
 use crate::docker::{ApiVersion, DockerError, DockerRequest};
+use crate::hints;
+use crate::own_container;
 use crate::run::Cx;
 use crate::secret::Secret;
+use crate::status::Noted;
+use crate::time::MonotonicTime;
 
 /// Names the engine ids that the agent makes for Podman, which has none that stay.
 const PODMAN_ENGINES: Uuid = Uuid::from_u128(0x8d5c_3c2e_7a0b_5c5e_9f57_6b0d_4a6f_2e11);
@@ -24,9 +28,46 @@ pub(crate) struct Engine {
     pub(crate) facts: Option<EngineFacts>,
     /// `engine_id` from the disk, or as made in this life (Podman only).
     pub(crate) made_id: Option<String>,
+    /// The full id of the container that the agent runs in; none in native mode.
+    pub(crate) own_container: Option<String>,
+    /// How it has fared, for the status.
+    pub(crate) fared: Fared,
+}
+
+/// How the engine has fared.
+#[derive(Debug, Default)]
+pub(crate) struct Fared {
+    /// It answers, and its events are followed.
+    pub(crate) reachable: bool,
+    /// Since when that is so. None: since the agent's start.
+    pub(crate) since: Option<MonotonicTime>,
+    pub(crate) failures: u64,
+    pub(crate) last: Option<Noted>,
+}
+
+impl Fared {
+    pub(crate) fn answers(&mut self, now: MonotonicTime) {
+        if !std::mem::replace(&mut self.reachable, true) {
+            self.since = Some(now);
+        }
+    }
+
+    /// It does not. The same trouble at every try is one.
+    pub(crate) fn failed(&mut self, now: MonotonicTime, error: &DockerError, again: bool) {
+        if std::mem::replace(&mut self.reachable, false) {
+            self.since = Some(now);
+        }
+        self.failures += u64::from(!again);
+        self.last = Some(Noted::new(now, error.to_string(), hints::for_engine(error)));
+    }
 }
 
 impl Engine {
+    /// Whether this full id is that of the container that the agent runs in.
+    pub(crate) fn is_own_container(&self, id: &str) -> bool {
+        self.own_container.as_deref() == Some(id)
+    }
+
     pub(crate) fn is_podman(&self) -> bool {
         self.facts.as_ref().is_some_and(|facts| facts.is_podman)
     }
@@ -63,7 +104,11 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
     // An engine with another default network (Podman) has no bridge: its start is not known then.
     let bridge = answers.pop().and_then(Result::ok).flatten();
     let info = answers.pop().transpose()?.flatten();
-    let version = answers.pop().transpose()?.flatten();
+    let version = match answers.pop() {
+        // Then there is nothing to negotiate.
+        Some(Err(error)) if error.is_forbidden() && cx.shared.config.docker_api_version.is_some() => None,
+        version => version.transpose()?.flatten(),
+    };
     let version: views::Version = read_body(version.as_deref());
     let info: views::Info = read_body(info.as_deref());
     let bridge: views::Network = read_body(bridge.as_deref());
@@ -74,6 +119,7 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
     if id.is_empty() {
         return Err(DockerError::Unreadable("it gives no ID in /info".to_owned()));
     }
+    let own_container = own_container::find(cx).await;
     let facts = EngineFacts {
         id,
         name: info.name.0,
@@ -88,6 +134,10 @@ pub(crate) async fn learn(cx: &Cx) -> Result<(), DockerError> {
         host_ips,
     };
     let mut engine = cx.shared.engine.borrow_mut();
+    if engine.own_container != own_container {
+        info!(container = own_container, "where the agent runs");
+        engine.own_container = own_container;
+    }
     if engine.facts.as_ref() != Some(&facts) {
         info!(version = %facts.version, api = %api, name = %facts.name, "engine connected");
         engine.facts = Some(facts);
@@ -102,6 +152,40 @@ fn settle(cx: &Cx, version: &views::Version) -> Result<ApiVersion, DockerError> 
     };
     cx.shared.ops.borrow_mut().api = Some(api);
     Ok(api)
+}
+
+/// An engine, as its answer to `GET /version` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recognised {
+    /// Whether it is Podman, behind Docker's API.
+    pub is_podman: bool,
+    /// Its own version.
+    pub version: String,
+    /// The version of the Engine API that the agent will speak.
+    pub api: ApiVersion,
+}
+
+/// Whether the agent can work with an engine that answers `GET /version` so; `fixed` is `DOCKER_API_VERSION`.
+///
+/// # Errors
+/// [`DockerError::Incompatible`] where the versions do not meet, [`DockerError::Unreadable`] where it is no engine.
+pub fn recognise(version: &RawValue, fixed: Option<ApiVersion>) -> Result<Recognised, DockerError> {
+    let version: views::Version = read(version);
+    let (newest, oldest) = (&version.api_version.0, &version.min_api_version.0);
+    let negotiated = choose(newest, oldest)?;
+    let within = |fixed: &ApiVersion| {
+        newest.parse().map_or(true, |newest: ApiVersion| *fixed <= newest)
+            && oldest.parse().map_or(true, |oldest: ApiVersion| *fixed >= oldest)
+    };
+    let api = match fixed {
+        Some(fixed) if within(&fixed) => fixed,
+        Some(fixed) => {
+            let range = format!("the engine speaks API versions {oldest} to {newest}, DOCKER_API_VERSION is {fixed}");
+            return Err(DockerError::Incompatible(format!("{range}: do not set it")));
+        }
+        None => negotiated,
+    };
+    Ok(Recognised { is_podman: version.is_podman(), version: version.version.0, api })
 }
 
 fn choose(newest: &str, oldest: &str) -> Result<ApiVersion, DockerError> {
@@ -119,13 +203,14 @@ fn choose(newest: &str, oldest: &str) -> Result<ApiVersion, DockerError> {
     })
 }
 
-/// The host's addresses. Seen from inside a container they hold the engine's bridges, which lead nowhere from outside.
+/// The host's addresses. Seen from inside a container they hold the engine's bridges, which lead nowhere from outside:
+/// where its networks cannot be had, none of them is told.
 async fn host_ips(cx: &Cx) -> Vec<String> {
     let host = &cx.shared.config.host;
     if !host.ips_hold_bridges || host.ips.is_empty() {
         return host.ips.clone();
     }
-    let networks = cx.ask(DockerRequest::NetworkList).await.ok().flatten();
+    let Ok(networks) = cx.ask(DockerRequest::NetworkList).await else { return Vec::new() };
     let subnets: Vec<Subnet> = networks
         .as_deref()
         .map(views::elements)
@@ -212,6 +297,23 @@ mod tests {
         for odd in ["", "10.0.0.0", "10.0.0.0/33", "fd00::/64", "10.0.0.0/x"] {
             assert_eq!(odd.parse::<Subnet>(), Err(()), "{odd}");
         }
+    }
+
+    #[test]
+    fn an_engine_is_recognised() {
+        let version = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let docker = version(r#"{"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12"}"#);
+        let known = recognise(&docker, None).unwrap();
+        assert_eq!((known.version.as_str(), known.api.to_string().as_str()), ("20.10.24", "1.41"));
+        assert!(!known.is_podman);
+        assert_eq!(recognise(&docker, "1.30".parse().ok()).unwrap().api.to_string(), "1.30");
+        for fixed in ["1.42", "1.11"] {
+            let error = recognise(&docker, fixed.parse().ok()).unwrap_err().to_string();
+            assert!(error.contains("1.12 to 1.41") && error.contains("DOCKER_API_VERSION"), "{error}");
+        }
+        let old = version(r#"{"Version":"1.11.2","ApiVersion":"1.23"}"#);
+        assert!(matches!(recognise(&old, None), Err(DockerError::Incompatible(_))));
+        assert!(matches!(recognise(&version("[]"), None), Err(DockerError::Unreadable(_))));
     }
 
     #[test]

@@ -90,9 +90,10 @@ impl fmt::Debug for Text {
 }
 
 /// How a connection to the server ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SocketClosed {
     /// The peer sent a close frame.
+    #[error("the server closed the link: {code} {reason}")]
     Frame {
         /// RFC 6455 status; 1005 where it gave none.
         code: u16,
@@ -100,8 +101,10 @@ pub enum SocketClosed {
         reason: String,
     },
     /// The stream broke or ended without a close frame.
+    #[error("the link to the server broke: {0}")]
     Broken(String),
     /// The peer sent a frame or message above the inbound limit (16 MiB), which the shell does not read.
+    #[error("the server sent a frame above 16 MiB")]
     TooLarge,
 }
 

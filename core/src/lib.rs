@@ -11,6 +11,7 @@
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ exec_sessions   terminals in containers, and their processes' end        │
 //!    │ policy     what the owner allows           audit   what was done about it │
+//!    │ status     how the agent is                hints   what to do about it   │
 //!    │ events     follow, reconstruct, remember                 stats  host_stats│
 //!    │ run        tasks, operations, the queues to the engine                   │
 //!    └──────────────────────────────────────────────────────────────────────────┘
@@ -53,21 +54,25 @@ pub mod docker;
 mod engine;
 mod events;
 mod exec_sessions;
+pub mod hints;
 mod host_stats;
 mod ids;
 mod input;
 mod link;
 mod outbox;
+mod own_container;
+mod permissions;
 mod policy;
 mod run;
 mod secret;
 mod stats;
+pub mod status;
 mod time;
 pub mod wire;
 
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 pub use agent::{Agent, Load};
-pub use config::{Config, HostFacts, Saved};
+pub use config::{Config, ContainerClues, HostFacts, ProcessFacts, Saved};
 pub use ids::{ContainerId, OpId};
 pub use input::{
     Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,

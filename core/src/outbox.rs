@@ -110,6 +110,11 @@ impl Outbox {
         self.events == 0
     }
 
+    /// Events and answers that the server has not read, as far as is known.
+    pub(crate) fn owed(&self) -> (usize, usize) {
+        (self.events, (self.waiting.len() + self.sent.len()).saturating_sub(self.events))
+    }
+
     /// Frames that wait to be sent.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()

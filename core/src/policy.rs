@@ -51,6 +51,8 @@ pub(crate) enum DeedKind {
     Change,
     /// Does to a container what a protected one is spared.
     Harm,
+    /// Likewise, and the container does not come back from it by itself: the agent's own is spared that, too.
+    Halt,
     /// Enters a container.
     Shell,
     /// Replaces a container by one of another image.
@@ -69,7 +71,7 @@ impl DeedKind {
 
     /// Whether a protected container is spared it.
     fn harms(self) -> bool {
-        matches!(self, Self::Harm | Self::Shell | Self::Update)
+        matches!(self, Self::Harm | Self::Halt | Self::Shell | Self::Update)
     }
 }
 
@@ -80,6 +82,8 @@ pub(crate) enum Refusal {
     Setting(&'static str),
     #[error("permission denied: container {0} is protected by its label {PROTECT}")]
     Protected(String),
+    #[error("permission denied: container {name} is this agent's own, which {doing} would end or cut off for good")]
+    Own { name: String, doing: &'static str },
     /// Nobody can tell whether the container is protected.
     #[error("failed to {doing} container: {error}")]
     Unknown { doing: &'static str, error: DockerError },
@@ -97,7 +101,7 @@ impl Policy {
     fn forbids(&self, kind: DeedKind) -> Option<&'static str> {
         let specific = match kind {
             DeedKind::Look => return None,
-            DeedKind::Change | DeedKind::Harm => None,
+            DeedKind::Change | DeedKind::Harm | DeedKind::Halt => None,
             DeedKind::Shell => self.disable_shell.then_some("AGENT_DISABLE_SHELL"),
             DeedKind::Update => self.disable_updates.then_some("AGENT_DISABLE_UPDATES"),
             DeedKind::SelfUpdate => self.disable_self_update.then_some("AGENT_DISABLE_SELF_UPDATE"),
@@ -121,19 +125,24 @@ pub(crate) async fn permit(cx: &Cx, deed: &Deed) -> Result<Option<Subject>, Refu
         return Err(Refusal::Setting(setting));
     }
     match &deed.container {
-        Some(id) if deed.kind.harms() => spare_protected(cx, id, deed.name).await,
+        Some(id) if deed.kind.harms() => spare(cx, id, deed.name, deed.kind).await,
         Some(id) => Ok(known(cx, id)),
         None => Ok(None),
     }
 }
 
-/// Refuses if the container is protected. Labels never change in a container's life, but a name can go to another
-/// one: so the engine is asked each time.
+/// Refuses what would take something away from a container that is protected, or the agent's own.
 pub(crate) async fn spare_protected(
     cx: &Cx,
     id: &ContainerId,
     doing: &'static str,
 ) -> Result<Option<Subject>, Refusal> {
+    spare(cx, id, doing, DeedKind::Halt).await
+}
+
+/// Refuses if the container is protected, or the agent's own and would not come back. Labels never change in a
+/// container's life, but a name can go to another one: so the engine is asked each time.
+async fn spare(cx: &Cx, id: &ContainerId, doing: &'static str, kind: DeedKind) -> Result<Option<Subject>, Refusal> {
     let inspect = match cx.docker(DockerRequest::ContainerInspect { id: id.clone() }).await {
         Ok(Some(inspect)) => inspect,
         Ok(None) => {
@@ -145,6 +154,9 @@ pub(crate) async fn spare_protected(
     };
     let details: ContainerDetails<'_> = read(&inspect);
     let name = plain_name(&details.name.0).to_owned();
+    if kind == DeedKind::Halt && cx.shared.engine.borrow().is_own_container(&details.id.0) {
+        return Err(Refusal::Own { name, doing });
+    }
     if details.config().labels.0.get(PROTECT).is_some_and(|value| is_true(value)) {
         return Err(Refusal::Protected(name));
     }
@@ -174,6 +186,7 @@ mod tests {
             DeedKind::Files,
             DeedKind::Change,
             DeedKind::Harm,
+            DeedKind::Halt,
             DeedKind::Shell,
             DeedKind::Update,
             DeedKind::SelfUpdate,

@@ -57,6 +57,12 @@ impl WallTime {
         i64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Self)
     }
 
+    /// Reads the date of an HTTP header: `Thu, 26 Nov 2026 08:00:00 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        i64::try_from(time.as_nanosecond()).ok().map(Self)
+    }
+
     /// RFC 3339 in UTC with `Z` and up to nine digits of a second.
     pub fn rfc3339(self) -> String {
         self.timestamp().to_string()
@@ -116,6 +122,14 @@ mod tests {
         assert_eq!(time.rfc3339_seconds(), "2026-11-23T15:38:46Z");
         assert_eq!(time.engine_seconds(), "1795448326.993153019");
         assert_eq!(WallTime::parse("2026-11-23T16:38:46.5+01:00").unwrap().rfc3339(), "2026-11-23T15:38:46.5Z");
+    }
+
+    #[test]
+    fn reads_the_dates_of_http() {
+        let time = WallTime::parse_http("Thu, 26 Nov 2026 08:03:00 GMT").unwrap();
+        assert_eq!(time.rfc3339(), "2026-11-26T08:03:00Z");
+        assert_eq!(WallTime::parse_http("2026-11-26T08:03:00Z"), None);
+        assert_eq!(WallTime::parse_http(""), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dockmon_core::{DataFile, DiskError, DiskRequest, Input, OpId, Saved, Secret};
 use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
+use futures_util::future::join;
 
 use crate::Runtime;
 use crate::net::within;
@@ -39,16 +40,44 @@ pub(crate) fn read_saved(folder: &Path) -> (Saved, Vec<DiskError>) {
     (saved, unreadable)
 }
 
-/// Writes files in the order they are asked for, one after the other, on the blocking pool. Its queue is as long as
-/// the core asks without waiting; it waits for each result.
+/// Writes files on the blocking pool, in the order they are asked for, one after the other. The status has a queue of
+/// its own: nothing else waits behind it. A queue is as long as the core asks without waiting; it waits for each result.
 pub(crate) struct Disk {
-    queue: mpsc::UnboundedSender<(OpId, DiskRequest)>,
+    files: Queue,
+    status: Queue,
+}
+
+struct Queue {
+    requests: mpsc::UnboundedSender<(OpId, DiskRequest)>,
     idle: oneshot::Receiver<()>,
 }
 
 impl Disk {
     /// For the files in `folder`, which is made if it is missing. Results go to `inputs`.
     pub(crate) fn new<R: Runtime>(runtime: &R, folder: PathBuf, inputs: mpsc::UnboundedSender<Input>) -> Self {
+        let status = Queue::new(runtime, folder.clone(), inputs.clone());
+        Self { files: Queue::new(runtime, folder, inputs), status }
+    }
+
+    /// Starts a request; its result is an [`Input::Disk`]. It cannot be cancelled: a file is written or it is not.
+    pub(crate) fn execute(&self, op: OpId, request: DiskRequest) {
+        let DiskRequest::Write { file, .. } = &request;
+        let queue = if *file == DataFile::Status { &self.status } else { &self.files };
+        // The task ends only after this sender.
+        let _ = queue.requests.unbounded_send((op, request));
+    }
+
+    /// Waits until all that was asked for is done, for at most 5 s.
+    pub(crate) async fn finish<R: Runtime>(self, runtime: &R) {
+        drop((self.files.requests, self.status.requests));
+        if within(runtime, FINISH, join(self.files.idle, self.status.idle)).await.is_none() {
+            tracing::warn!("files are still being written: is the disk hanging?");
+        }
+    }
+}
+
+impl Queue {
+    fn new<R: Runtime>(runtime: &R, folder: PathBuf, inputs: mpsc::UnboundedSender<Input>) -> Self {
         let (queue, mut requests) = mpsc::unbounded::<(OpId, DiskRequest)>();
         let (done, idle) = oneshot::channel();
         let pool = runtime.clone();
@@ -60,21 +89,7 @@ impl Disk {
             }
             let _ = done.send(());
         });
-        Self { queue, idle }
-    }
-
-    /// Starts a request; its result is an [`Input::Disk`]. It cannot be cancelled: a file is written or it is not.
-    pub(crate) fn execute(&self, op: OpId, request: DiskRequest) {
-        // The task ends only after this sender.
-        let _ = self.queue.unbounded_send((op, request));
-    }
-
-    /// Waits until all that was asked for is done, for at most 5 s.
-    pub(crate) async fn finish<R: Runtime>(self, runtime: &R) {
-        drop(self.queue);
-        if within(runtime, FINISH, self.idle).await.is_none() {
-            tracing::warn!("files are still being written: is the disk hanging?");
-        }
+        Self { requests: queue, idle }
     }
 }
 
@@ -82,13 +97,15 @@ fn execute(folder: &Path, request: &DiskRequest) -> Result<(), DiskError> {
     match request {
         DiskRequest::Write { file, contents } => {
             let path = folder.join(file.name());
-            write_file(folder, &path, contents.expose()).map_err(|error| told(&path, &error))
+            // A status is old in half a minute: it is not worth a disk's wear, or its wait.
+            let lasting = *file != DataFile::Status;
+            write_file(folder, &path, contents.expose(), lasting).map_err(|error| told(&path, &error))
         }
     }
 }
 
-/// Whatever happens on the way, the file has its old contents or its new ones, whole.
-fn write_file(folder: &Path, path: &Path, contents: &str) -> io::Result<()> {
+/// Whatever happens on the way, the file has its old contents or its new ones, whole; `lasting`: also after a power cut.
+fn write_file(folder: &Path, path: &Path, contents: &str, lasting: bool) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // One writer at a time: the name need not be unique, and what a crash left under it is overwritten.
     let mut temporary = path.as_os_str().to_owned();
@@ -102,7 +119,9 @@ fn write_file(folder: &Path, path: &Path, contents: &str) -> io::Result<()> {
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(contents.as_bytes())?;
-        file.sync_all()?;
+        if lasting {
+            file.sync_all()?;
+        }
         fs::rename(&temporary, path)
     })();
     if let Err(error) = written {
@@ -111,10 +130,11 @@ fn write_file(folder: &Path, path: &Path, contents: &str) -> io::Result<()> {
         return Err(error);
     }
     // The name is on disk only when the folder is.
-    File::open(folder)?.sync_all()
+    if lasting { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn read_file(path: &Path) -> io::Result<Option<String>> {
+/// A file as text; none where it does not exist or is empty.
+pub(crate) fn read_file(path: &Path) -> io::Result<Option<String>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::settings::Settings;
-use crate::{Engine, EngineAddress, Runtime, seed};
+use crate::{Engine, Runtime, Way, host, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -80,7 +80,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     settings: Settings,
     stop: impl Future<Output = ()>,
     core: impl FnOnce(Config, Saved, u64) -> C,
-    engine: impl FnOnce(R, EngineAddress, UnboundedSender<Input>) -> E,
+    engine: impl FnOnce(R, Way, UnboundedSender<Input>) -> E,
 ) -> u8 {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -89,6 +89,9 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         data = %settings.data_path.display(),
         "the agent starts"
     );
+    if settings.engine.is_unverified() {
+        tracing::warn!("the engine's certificate is not verified: set DOCKER_TLS_VERIFY=true");
+    }
     for error in &settings.unreadable {
         tracing::warn!("{error}: going on without it; set its owner and mode right, or remove it");
     }
@@ -101,7 +104,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         host,
         inputs,
     };
-    let config = settings.config(world.host.facts());
+    let config = Config { process: host::own_process(), ..settings.config(world.host.facts()) };
     let mut core = core(config, settings.saved, seed::from_system());
     let code = turn(&runtime, &mut core, &mut world, received, pin!(stop)).await;
     world.disk.finish(&runtime).await;
@@ -263,8 +266,12 @@ impl Clock {
     /// Monotonic time since the start of the loop, and the host's clock. Both fit for centuries.
     fn now(&self) -> Now {
         let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wall = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
-        Now { mono: MonotonicTime::from_nanos(mono), wall: WallTime::from_nanos(wall) }
+        Now { mono: MonotonicTime::from_nanos(mono), wall: wall_clock() }
     }
+}
+
+/// The host's clock.
+pub(crate) fn wall_clock() -> WallTime {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
 }

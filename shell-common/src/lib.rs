@@ -28,7 +28,7 @@ mod seed;
 mod settings;
 
 pub use driver::{Core, DockerExecutor, drive, run};
-pub use engine::{AddressError, Engine, EngineAddress};
+pub use engine::{AddressError, Engine, EngineAddress, Way};
 pub use net::Sockets;
 pub use runtime::Runtime;
 pub use settings::{LogLevel, Problem, ServerAddress, Settings, SettingsErrors};

@@ -6,6 +6,7 @@ mod runtime;
 mod socket;
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use dockmon_shell::Settings;
@@ -29,6 +30,20 @@ const EVENT_INTERVAL: u32 = 16;
 /// Runs the agent on this thread until it ends; the process's exit code. When `stop` is done it shuts down in order.
 /// `stop` is polled inside the runtime, so it may use tokio's signals and timers.
 pub fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> u8 {
+    match block_on(dockmon_shell::run(TokioRuntime, settings, stop)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("dockmon-agent cannot start: {error}");
+            1
+        }
+    }
+}
+
+/// Runs `work` to its end on this thread, in a runtime as the agent needs it.
+///
+/// # Errors
+/// The operating system's, where it does not give what a runtime needs.
+pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -36,16 +51,9 @@ pub fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) 
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_stack_size(THREAD_STACK)
         .event_interval(EVENT_INTERVAL)
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("dockmon-agent cannot start: {error}");
-            return 1;
-        }
-    };
-    let code = runtime.block_on(dockmon_shell::run(TokioRuntime, settings, stop));
+        .build()?;
+    let output = runtime.block_on(work);
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
-    code
+    Ok(output)
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    dockmon_shell::cli::main(|settings| dockmon_agent::run(settings, stopped()))
+    dockmon_shell::cli::main(dockmon_agent::TokioRuntime, dockmon_agent::block_on, stopped())
 }
 
 /// Ends at the first SIGTERM or SIGINT.

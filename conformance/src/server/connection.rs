@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -122,6 +124,11 @@ fn decide(shared: &Shared, request: &Request) -> Result<Route, u16> {
 fn refusal(status: u16) -> ErrorResponse {
     let mut response = ErrorResponse::new(Some(format!("refused with {status}\n")));
     *response.status_mut() = status.try_into().unwrap_or_default();
+    // As every HTTP server has it: an agent's doctor compares clocks.
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now()).unwrap_or_default();
+    if let Ok(date) = date.try_into() {
+        response.headers_mut().insert("Date", date);
+    }
     response
 }
 

@@ -17,6 +17,8 @@ pub enum Certificate {
     WrongName,
     /// Signed by the same, for the right names, over since the year 2001.
     Expired,
+    /// Signed by itself, for the right names, as `openssl req -x509` makes it. It is its own authority.
+    SelfSigned,
 }
 
 /// The server's side of TLS.
@@ -31,7 +33,7 @@ impl Tls {
         let (issuer, ca_pem) = authority();
         let names = match certificate {
             Certificate::WrongName => vec!["elsewhere.invalid".to_owned()],
-            Certificate::Good | Certificate::Expired => {
+            Certificate::Good | Certificate::Expired | Certificate::SelfSigned => {
                 vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()]
             }
         };
@@ -42,7 +44,14 @@ impl Tls {
             params.not_after = date_time_ymd(2001, 1, 1);
         }
         let key = KeyPair::generate().expect("ring makes keys");
-        let leaf = params.signed_by(&key, &issuer).expect("the authority signs");
+        let (leaf, ca_pem) = if certificate == Certificate::SelfSigned {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let own = params.self_signed(&key).expect("a certificate signs itself");
+            let pem = own.pem();
+            (own, pem)
+        } else {
+            (params.signed_by(&key, &issuer).expect("the authority signs"), ca_pem)
+        };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -24,6 +24,7 @@
 //! | what the server believes of each container is so, whatever the engine lost | `told` |
 //! | only a registered agent speaks, and its token is on disk (PROTOCOL 2) | `server` |
 //! | at rest the agent is registered, owes nothing, and holds no operation too many | `world` |
+//! | at rest its status on disk says that all is well, and tells no secret | `world` |
 //!
 //! The same seed gives the same history on every machine and in every build profile.
 

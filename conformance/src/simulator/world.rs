@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use dockmon_core::status::{LinkState, Status};
 use dockmon_core::{
-    Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, Secret, SocketClosed, SocketEvent,
+    Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, ProcessFacts, Secret, SocketClosed,
+    SocketEvent, WallTime,
 };
 use serde_json::Value;
 
@@ -295,8 +297,23 @@ impl World {
         if load.owed_frames > 0 || load.tasks > TASKS_AT_REST || load.operations > OPERATIONS_AT_REST {
             return Err(format!("at rest the agent still has {load:?}"));
         }
-        Ok(())
+        let status = self.disk.read(DataFile::Status).unwrap_or_default();
+        let now = WallTime::from_nanos(self.stage.wall().cast_signed());
+        well(status, now).map_err(|wrong| format!("{wrong}: {status}"))
     }
+}
+
+/// Whether the status on disk tells of an agent at rest, and no secret.
+fn well(text: &str, now: WallTime) -> Result<(), String> {
+    let status: Status = serde_json::from_str(text).map_err(|error| format!("the status is no JSON: {error}"))?;
+    status.health(now, None).map_err(|ill| format!("the status of an agent at rest says that {ill}"))?;
+    if status.server.state != LinkState::Registered || !status.engine.reachable || status.server.refusal.is_some() {
+        return Err("the status does not know that all is well".to_owned());
+    }
+    if text.contains("one-time-token") {
+        return Err("a token stands in the status".to_owned());
+    }
+    Ok(())
 }
 
 fn config() -> Config {
@@ -313,5 +330,6 @@ fn config() -> Config {
         data_path: "/data".to_owned(),
         policy: Policy::default(),
         host: HostFacts { os: "linux".to_owned(), arch: "amd64".to_owned(), ..HostFacts::default() },
+        process: ProcessFacts::default(),
     }
 }

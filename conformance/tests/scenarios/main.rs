@@ -2,6 +2,8 @@
 
 mod command_line;
 mod disk;
+mod doctor;
+mod engine_tls;
 mod engine_trouble;
 mod events;
 mod fidelity;
@@ -9,6 +11,7 @@ mod gaps;
 mod lists;
 mod lives;
 mod operations;
+mod own_container;
 mod policy;
 mod prunes;
 mod refused;
@@ -18,6 +21,8 @@ mod shells;
 mod shells_ends;
 mod shells_slow;
 mod slow;
+mod socket_proxy;
 mod statistics;
+mod status;
 mod support;
 mod ways;

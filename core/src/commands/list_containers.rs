@@ -68,8 +68,15 @@ async fn fetch_missing(cx: &Cx, containers: &[Listed<'_>]) {
         let asked = cx.shared.details.borrow().epoch();
         let requests = chunk.iter().map(|id| DockerRequest::ContainerInspect { id: ContainerId::from(*id) });
         for (id, answer) in chunk.iter().zip(cx.ask_all(requests).await) {
-            if let Ok(Some(inspect)) = answer {
-                cx.shared.details.borrow_mut().keep_container(id, asked, Container::read(&inspect));
+            match answer {
+                Ok(Some(inspect)) => {
+                    cx.shared.details.borrow_mut().keep_container(id, asked, Container::read(&inspect));
+                }
+                // Not asked again every two seconds.
+                Err(error) if error.is_forbidden() => {
+                    cx.shared.details.borrow_mut().keep_container(id, asked, Container::default());
+                }
+                Ok(None) | Err(_) => {}
             }
         }
     }
@@ -79,8 +86,10 @@ async fn fetch_missing(cx: &Cx, containers: &[Listed<'_>]) {
         for (image, answer) in chunk.iter().zip(cx.ask_all(requests).await) {
             match answer {
                 Ok(inspect) => cx.shared.details.borrow_mut().keep_image(image, asked, inspect.as_deref()),
-                // Its image was removed under it: no digests, until an event says otherwise.
-                Err(error) if error.is_not_found() => cx.shared.details.borrow_mut().keep_image(image, asked, None),
+                // Its image was removed under it, or nobody may look at it: no digests, until an event says otherwise.
+                Err(error) if error.is_not_found() || error.is_forbidden() => {
+                    cx.shared.details.borrow_mut().keep_image(image, asked, None)
+                }
                 Err(_) => {}
             }
         }
@@ -126,7 +135,7 @@ fn push_element(text: &mut String, listed: &Listed<'_>, details: &Details) {
         if let (Some(started_at), None) = (&container.started_at, listed.view.started_at) {
             text.extend([",\"StartedAt\":", started_at]);
         }
-        if listed.view.env.is_none() {
+        if listed.view.env.is_none() && !container.env.is_empty() {
             text.extend([",\"Env\":", &container.env]);
         }
     }

@@ -14,8 +14,9 @@ mod user;
 mod verify;
 mod volumes;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -27,15 +28,18 @@ use crate::audit::{Ending, Entry};
 use crate::outbox::Kind;
 use crate::policy::{self, Deed, DeedKind, Subject};
 use crate::run::{Cx, Shared, TaskId, Tasks};
+use crate::time::MonotonicTime;
 use crate::wire::{Command, CommandKind};
 
 /// Commands under way at a time; one more is answered with an error at once.
 const MAX_AT_ONCE: usize = 256;
+/// A command that takes longer than this is told by the status.
+const LASTING: Duration = Duration::from_secs(5);
 
 /// The commands under way.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
-    running: BTreeSet<TaskId>,
+    running: BTreeMap<TaskId, (&'static str, MonotonicTime)>,
 }
 
 /// A command, read and ready to run.
@@ -60,7 +64,7 @@ enum Job {
 impl Commands {
     /// Starts a command; its answer goes to the outbox when it is done.
     pub(crate) fn take(&mut self, shared: &Rc<Shared>, tasks: &mut Tasks, command: &Command<'_>, stopping: bool) {
-        self.running.retain(|task| tasks.is_alive(*task));
+        self.running.retain(|task, _| tasks.is_alive(*task));
         let reply = Reply::to(command);
         let job = if stopping {
             Err(CommandError::Refused("the agent is shutting down".to_owned()))
@@ -73,7 +77,7 @@ impl Commands {
             Ok(job) => {
                 let id = tasks.reserve();
                 let cx = Cx::new(Rc::clone(shared), id);
-                self.running.insert(id);
+                self.running.insert(id, (job.deed().name, shared.now.get().mono));
                 tasks.spawn(id, async move {
                     let result = perform(&cx, reply.id(), job).await;
                     deliver(&cx.shared, &reply, result);
@@ -88,7 +92,20 @@ impl Commands {
 
     /// Whether none is under way.
     pub(crate) fn are_done(&self, tasks: &Tasks) -> bool {
-        !self.running.iter().any(|task| tasks.is_alive(*task))
+        !self.running.keys().any(|task| tasks.is_alive(*task))
+    }
+
+    /// Those that take their time: what, and since when.
+    pub(crate) fn lasting(
+        &self,
+        shared: &Shared,
+        tasks: &Tasks,
+    ) -> impl Iterator<Item = (&'static str, MonotonicTime)> {
+        let now = shared.now.get().mono;
+        let lasts = move |(task, (_, since)): &(&TaskId, &(_, MonotonicTime))| {
+            now.since(*since) >= LASTING && tasks.is_alive(**task)
+        };
+        self.running.iter().filter(lasts).map(|(_, running)| *running)
     }
 }
 

@@ -120,12 +120,12 @@ impl Operation {
     pub(super) fn deed(&self) -> Deed {
         let (name, kind, object) = match self {
             Self::Start(_) => ("start", DeedKind::Change, None),
-            Self::Stop(_) => ("stop", DeedKind::Harm, None),
+            Self::Stop(_) => ("stop", DeedKind::Halt, None),
             Self::Restart(_) => ("restart", DeedKind::Harm, None),
-            Self::Kill(_) => ("kill", DeedKind::Harm, None),
-            Self::Pause(_) => ("pause", DeedKind::Harm, None),
+            Self::Kill(_) => ("kill", DeedKind::Halt, None),
+            Self::Pause(_) => ("pause", DeedKind::Halt, None),
             Self::Unpause(_) => ("unpause", DeedKind::Change, None),
-            Self::Remove(_) => ("remove", DeedKind::Harm, None),
+            Self::Remove(_) => ("remove", DeedKind::Halt, None),
             Self::Rename(rename) => ("rename", DeedKind::Harm, Some(rename.new_name.clone())),
             Self::GetLogs(_) => ("get_logs", DeedKind::Look, None),
             Self::Inspect(_) => ("inspect", DeedKind::Look, None),

@@ -14,6 +14,22 @@ pub enum DockerError {
         /// The engine's `message`, as it came.
         message: String,
     },
+    /// What stands before the engine (a socket proxy, an authorization plugin) does not let this call through. Nothing
+    /// was done.
+    #[error(
+        "permission denied: {call} is not allowed on the way to the Docker daemon (HTTP {code}); a socket proxy has to \
+         be given {needs}{}", said(message.as_deref())
+    )]
+    Forbidden {
+        /// The HTTP status, 403 or 405.
+        code: u16,
+        /// Method and path, as [`EngineCall`](super::calls::EngineCall) shows it.
+        call: String,
+        /// The variables of the usual socket proxies that allow it.
+        needs: String,
+        /// The words of whoever refused, if they are more than the status.
+        message: Option<String>,
+    },
     /// No connection could be made; nothing was asked.
     #[error("Cannot connect to the Docker daemon at {address}. Is the docker daemon running? ({reason})")]
     Unreachable {
@@ -39,7 +55,17 @@ pub enum DockerError {
     Incompatible(String),
 }
 
+/// What whoever refused said, behind ours.
+fn said(message: Option<&str>) -> String {
+    message.map(|message| format!(" (it says: {message})")).unwrap_or_default()
+}
+
 impl DockerError {
+    /// Whether the call is not allowed, however often it is tried.
+    pub const fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Forbidden { .. })
+    }
+
     /// Whether the engine answered that the object is not there.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { code: 404, .. })

@@ -45,6 +45,11 @@ pub(crate) struct ContainerSummary<'a> {
     pub(crate) image_id: Lenient<String>,
     #[serde(rename = "State")]
     pub(crate) state: Lenient<String>,
+    /// Seconds since the epoch.
+    #[serde(rename = "Created")]
+    pub(crate) created: Lenient<i64>,
+    #[serde(rename = "Labels")]
+    pub(crate) labels: Lenient<BTreeMap<String, String>>,
     #[serde(rename = "HostConfig", borrow)]
     pub(crate) host_config: Option<&'a RawValue>,
     #[serde(rename = "RepoDigests", borrow)]
@@ -97,9 +102,16 @@ pub(crate) struct ContainerDetails<'a> {
     pub(crate) config: Option<&'a RawValue>,
     #[serde(rename = "HostConfig", borrow)]
     pub(crate) host_config: Option<&'a RawValue>,
+    #[serde(rename = "GraphDriver")]
+    pub(crate) graph_driver: Lenient<GraphDriver>,
 }
 
 impl ContainerDetails<'_> {
+    /// The writable layer of its root file system; empty where the engine does not tell.
+    pub(crate) fn upper_dir(&self) -> &str {
+        self.graph_driver.0.data.0.get("UpperDir").map_or("", String::as_str)
+    }
+
     pub(crate) fn state(&self) -> ContainerState {
         self.state.map(read).unwrap_or_default()
     }
@@ -107,6 +119,13 @@ impl ContainerDetails<'_> {
     pub(crate) fn config(&self) -> ContainerConfig {
         self.config.map(read).unwrap_or_default()
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct GraphDriver {
+    #[serde(rename = "Data")]
+    pub(crate) data: Lenient<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,12 +165,14 @@ pub(crate) struct ContainerConfig {
     pub(crate) labels: Lenient<BTreeMap<String, String>>,
 }
 
-/// The one field the list lacks and the server shows.
+/// The field the list lacks and the server shows, and one that both have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct HostConfig<'a> {
     #[serde(rename = "RestartPolicy", borrow)]
     pub(crate) restart_policy: Option<&'a RawValue>,
+    #[serde(rename = "NetworkMode")]
+    pub(crate) network_mode: Lenient<String>,
 }
 
 /// `GET /images/{name}/json` and an element of `GET /images/json`

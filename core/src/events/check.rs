@@ -67,11 +67,12 @@ pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, Shown>) {
     let known = |id: &ContainerId| cx.shared.world.borrow().containers.get(id.as_str()).cloned();
     let mut passed: Passed = suspects.iter().map(|id| (id.as_str().to_owned(), vec![known(id)])).collect();
     // An engine that fails now is followed elsewhere.
-    let Ok(seen) = look_at(cx, &suspects).await else { return };
-    // An event may have come meanwhile.
+    let Ok((seen, unseen)) = look_at(cx, &suspects).await else { return };
+    // An event may have come meanwhile. What could not be looked at is not gone for that.
     for id in &suspects {
         passed.entry(id.as_str().to_owned()).or_default().push(known(id));
     }
+    passed.retain(|id, _| !unseen.contains(id));
     let lost = untold(&passed, &seen, cx.now().wall);
     if !lost.is_empty() {
         warn!(count = lost.len(), "the engine dropped events: told from what its containers show");

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tracing::{debug, error, info, warn};
 
 use super::event::{Event, Subject};
 use super::reconcile::{Seen, implied, untold};
 use crate::backoff::Backoff;
 use crate::details;
-use crate::docker::views::{ContainerSummary, elements, read};
+use crate::docker::views::elements;
 use crate::docker::{DockerError, DockerRequest, EventKind};
 use crate::engine;
+use crate::hints;
 use crate::ids::ContainerId;
 use crate::input::DockerEvent;
 use crate::outbox::Kind;
+use crate::permissions;
 use crate::run::{Cx, DockerStream};
 use crate::wire;
 
@@ -29,6 +30,8 @@ const SETTLE: Duration = Duration::from_millis(300);
 const PODMAN_UNTIL: Duration = Duration::from_millis(200);
 /// How many inspects are held in memory at a time.
 pub(crate) const INSPECTS_AT_ONCE: usize = 32;
+/// How often the containers are looked at where the event stream is not allowed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 const KINDS: [EventKind; 2] = [EventKind::Container, EventKind::Image];
 
 /// Follows the engine for as long as the agent lives: negotiates, opens the stream, catches up, tells; and again
@@ -42,6 +45,7 @@ pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
             Ok(()) => {
                 resume(&cx, &mut saved_cursor);
                 backoff.succeeded();
+                cx.shared.engine.borrow_mut().fared.answers(cx.now().mono);
                 if said.take().is_some() {
                     info!("the engine answers again");
                 }
@@ -51,7 +55,14 @@ pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
         };
         cx.shared.details.borrow_mut().all_changed();
         cx.shared.world.borrow_mut().live = false;
-        say(&error, &mut said);
+        if error.is_forbidden() {
+            // That was told, and does not change by itself.
+            cx.shared.engine.borrow_mut().fared.failed(cx.now().mono, &error, true);
+            cx.sleep(permissions::RETRY).await;
+            continue;
+        }
+        let again = say(&error, &mut said);
+        cx.shared.engine.borrow_mut().fared.failed(cx.now().mono, &error, again);
         let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
         cx.sleep(delay).await;
     }
@@ -67,32 +78,60 @@ fn resume(cx: &Cx, saved_cursor: &mut Option<String>) {
     }
 }
 
-/// The trouble, once for each kind of it, with what to do.
-fn say(error: &DockerError, said: &mut Option<String>) {
+/// The trouble, once for each kind of it, with what to do. True: it was said before.
+fn say(error: &DockerError, said: &mut Option<String>) -> bool {
     let text = error.to_string();
     if said.as_ref() == Some(&text) {
         debug!(%error, "the engine is still away");
-        return;
+        return true;
     }
+    let hint = hints::for_engine(error);
     match error {
-        DockerError::Unreachable { reason, .. } if reason.contains("ermission denied") => error!(
-            %error,
-            "no permission on the engine's socket: run the agent as root or add its user to the socket's group \
-             (docker run --group-add $(stat -c %g /var/run/docker.sock))"
-        ),
-        DockerError::Unreachable { reason, .. } if reason.contains("No such file") => error!(
-            %error,
-            "no engine socket: mount it (-v /var/run/docker.sock:/var/run/docker.sock) or set DOCKER_HOST"
-        ),
-        DockerError::Unreachable { .. } => error!(%error, "the engine is away: waiting for it"),
-        DockerError::Incompatible(_) => error!(%error, "waiting for another engine"),
-        _ => warn!(%error, "the engine's event stream ended: opening it again"),
+        DockerError::Unreachable { .. } | DockerError::Incompatible(_) => error!(%error, "{hint}"),
+        _ => warn!(%error, "{hint}"),
     }
     *said = Some(text);
+    false
+}
+
+/// Follows the events until that ends. Where the stream is not allowed, the containers are looked at instead.
+async fn follow_once(cx: &Cx) -> DockerError {
+    loop {
+        let error = follow_stream(cx).await;
+        if !is_about_events(&error) {
+            return error;
+        }
+        if let Err(error) = look_again_and_again(cx).await {
+            return error;
+        }
+    }
+}
+
+/// Whether it is the event stream that is not allowed.
+fn is_about_events(error: &DockerError) -> bool {
+    let events = DockerRequest::Events { since: None, until: None, kinds: Vec::new() };
+    matches!(error, DockerError::Forbidden { call, .. } if *call == events.call().to_string())
+}
+
+/// Tells what the containers show, for a minute: then the event stream is tried again.
+async fn look_again_and_again(cx: &Cx) -> Result<(), DockerError> {
+    let until = cx.now().mono + permissions::RETRY;
+    while cx.now().mono < until {
+        let began = cx.now();
+        cx.shared.world.borrow_mut().forget_reconstructed();
+        let engine = look(cx).await?;
+        let events = reconcile(cx, Vec::new(), Vec::new(), &engine);
+        events.iter().for_each(|event| tell_if_new(cx, event));
+        cx.shared.world.borrow_mut().caught_up(began.wall, true);
+        // A thousand inspects take their time: they must not be all that the engine does.
+        let took = cx.now().mono.since(began.mono);
+        cx.sleep(LOOK_EVERY.max(took * 9)).await;
+    }
+    Ok(())
 }
 
 /// One stream, from its opening to its break.
-async fn follow_once(cx: &Cx) -> DockerError {
+async fn follow_stream(cx: &Cx) -> DockerError {
     let since = cx.shared.world.borrow().since();
     let request =
         DockerRequest::Events { since: since.map(crate::WallTime::engine_seconds), until: None, kinds: KINDS.to_vec() };
@@ -126,15 +165,25 @@ async fn follow_once(cx: &Cx) -> DockerError {
 async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
     cx.shared.world.borrow_mut().forget_reconstructed();
     let backlog = backlog(cx).await?;
-    let complete = cx.shared.world.borrow().continues_in(&backlog);
+    let complete = {
+        let world = cx.shared.world.borrow();
+        world.known && world.continues_in(&backlog)
+    };
     let mut events: Vec<Event> = backlog;
+    let mut compared = true;
     if !complete {
-        let engine = look(cx).await?;
-        cx.sleep(SETTLE).await;
-        events = reconcile(cx, events, ready(stream)?, &engine);
+        match look(cx).await {
+            Ok(engine) => {
+                cx.sleep(SETTLE).await;
+                events = reconcile(cx, events, ready(stream)?, &engine);
+            }
+            // Then what the stream brings is all there is.
+            Err(error) if error.is_forbidden() => compared = false,
+            Err(error) => return Err(error),
+        }
     }
     events.iter().for_each(|event| tell_if_new(cx, event));
-    cx.shared.world.borrow_mut().caught_up(cx.now().wall);
+    cx.shared.world.borrow_mut().caught_up(cx.now().wall, compared);
     Ok(())
 }
 
@@ -162,18 +211,35 @@ async fn backlog(cx: &Cx) -> Result<Vec<Event>, DockerError> {
     }
 }
 
-/// Looks at every container of the engine.
+/// Looks at every container of the engine. One that is listed and cannot be inspected is as the list shows it.
 async fn look(cx: &Cx) -> Result<Vec<Seen>, DockerError> {
     let list = cx.docker(DockerRequest::ContainerList).await?;
-    let ids: Vec<ContainerId> = list.as_deref().map(elements).unwrap_or_default().into_iter().map(id_of).collect();
+    let now = cx.now().wall;
+    let listed: Vec<Seen> = list
+        .as_deref()
+        .map(elements)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|summary| Seen::from_list(summary, now))
+        .filter(|seen| !seen.id.is_empty())
+        .collect();
     drop(list);
-    look_at(cx, &ids).await
+    let ids: Vec<ContainerId> = listed.iter().map(|seen| ContainerId::new(seen.id.clone())).collect();
+    let (mut engine, unseen) = look_at(cx, &ids).await?;
+    engine.extend(listed.into_iter().filter(|seen| unseen.contains(&seen.id)));
+    Ok(engine)
 }
 
-/// Looks at these containers. Those that are gone are left out.
-pub(super) async fn look_at(cx: &Cx, ids: &[ContainerId]) -> Result<Vec<Seen>, DockerError> {
-    let mut engine = Vec::with_capacity(ids.len());
+/// Looks at these containers. Those that are gone are left out; those that the engine would not show, for whatever
+/// reason, are named: nobody may take them for gone.
+pub(super) async fn look_at(cx: &Cx, ids: &[ContainerId]) -> Result<(Vec<Seen>, BTreeSet<String>), DockerError> {
+    let (mut engine, mut unseen) = (Vec::with_capacity(ids.len()), BTreeSet::new());
+    let mut allowed = true;
     for chunk in ids.chunks(INSPECTS_AT_ONCE) {
+        if !allowed {
+            unseen.extend(chunk.iter().map(|id| id.as_str().to_owned()));
+            continue;
+        }
         let asked = cx.shared.details.borrow().epoch();
         let requests = chunk.iter().map(|id| DockerRequest::ContainerInspect { id: id.clone() });
         for (id, answer) in chunk.iter().zip(cx.ask_all(requests).await) {
@@ -185,16 +251,19 @@ pub(super) async fn look_at(cx: &Cx, ids: &[ContainerId]) -> Result<Vec<Seen>, D
                 }
                 // Removed between the list and here: gone, as if it had not been listed.
                 Err(error) if error.is_not_found() => {}
-                Ok(None) => {}
-                Err(error) => return Err(error),
+                Err(error) if error.is_connection() || error.is_version_refused() => return Err(error),
+                Ok(None) => {
+                    unseen.insert(id.as_str().to_owned());
+                }
+                Err(error) => {
+                    debug!(%id, %error, "a container cannot be looked at");
+                    allowed &= !error.is_forbidden();
+                    unseen.insert(id.as_str().to_owned());
+                }
             }
         }
     }
-    Ok(engine)
-}
-
-fn id_of(summary: &RawValue) -> ContainerId {
-    ContainerId::new(read::<ContainerSummary<'_>>(summary).id.0)
+    Ok((engine, unseen))
 }
 
 /// What the live stream has brought already.

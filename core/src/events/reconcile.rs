@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::event::{Event, Subject};
 use super::world::{Known, RunState};
-use crate::docker::views::{ContainerDetails, plain_name, read};
+use crate::docker::views::{ContainerDetails, ContainerSummary, plain_name, read};
 use crate::time::WallTime;
 
 /// The engine's events come just after the times an inspect gives, but their clocks may round differently.
@@ -30,9 +30,29 @@ pub(crate) struct Seen {
     pub(crate) exit_code: i64,
     /// When it was looked at.
     pub(crate) at: Option<WallTime>,
+    /// Whether a list is all that could be had of it: that tells its state, and no times.
+    pub(crate) listed: bool,
 }
 
 impl Seen {
+    /// From an element of the list, which was answered `at` this moment.
+    pub(crate) fn from_list(summary: &RawValue, at: WallTime) -> Self {
+        let summary: ContainerSummary<'_> = read(summary);
+        Self {
+            name: summary.name().to_owned(),
+            image: summary.image.0.clone(),
+            labels: summary.labels.0.clone(),
+            state: RunState::from_word(&summary.state.0),
+            created: Some(summary.created.0)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| WallTime::from_nanos(seconds.saturating_mul(1_000_000_000))),
+            id: summary.id.0,
+            at: Some(at),
+            listed: true,
+            ..Self::default()
+        }
+    }
+
     /// What an inspect shows that was answered `at` this moment.
     pub(crate) fn read(inspect: &RawValue, at: WallTime) -> Self {
         let details: ContainerDetails<'_> = read(inspect);
@@ -48,18 +68,21 @@ impl Seen {
             exit_code: state.exit_code.0,
             id: details.id.0,
             at: Some(at),
+            listed: false,
         }
     }
 
     /// As the world is to remember it.
     pub(crate) fn known(&self) -> Known {
         let nanos = |time: Option<WallTime>| time.map_or(0, WallTime::as_nanos);
+        // So that what an inspect shows later of the time before is not taken for news.
+        let listed = self.at.filter(|_| self.listed);
         Known {
             name: self.name.clone(),
             image: self.image.clone(),
             state: self.state,
-            started: nanos(self.started),
-            finished: nanos(self.finished),
+            started: nanos(self.started.or(listed)),
+            finished: nanos(self.finished.or(listed)),
         }
     }
 
@@ -150,7 +173,8 @@ pub(crate) fn implied(before: &BTreeMap<String, Known>, events: &[Event], engine
 
 fn newcomer(seen: &Seen, now: WallTime, events: &mut Vec<Event>) {
     events.push(seen.event("create", &[], seen.created.unwrap_or(now)));
-    lives(seen, seen.started, seen.finished.filter(|_| !seen.state.is_up()), events);
+    let started = seen.started.or_else(|| Some(now).filter(|_| seen.listed && seen.state.is_up()));
+    lives(seen, started, seen.finished.filter(|_| !seen.state.is_up()), events);
     if seen.state == RunState::Paused {
         events.push(seen.event("pause", &[], now));
     }
@@ -190,7 +214,7 @@ fn lives(seen: &Seen, started: Option<WallTime>, finished: Option<WallTime>, eve
     let exit_code = seen.exit_code.to_string();
     // A container that runs again shows the exit code of nothing.
     let extra = [("exitCode", exit_code.as_str())];
-    let extra: &[_] = if seen.state.is_up() { &[] } else { &extra };
+    let extra: &[_] = if seen.state.is_up() || seen.listed { &[] } else { &extra };
     let start = started.map(|time| seen.event("start", &[], time));
     let die = finished.map(|time| seen.event("die", extra, time));
     if started <= finished {
@@ -317,6 +341,25 @@ mod tests {
         assert_eq!(before(&known(Running, 1, 0), &["destroy"], &[]), [said("die", 100)]);
         assert_eq!(before(&known(Running, 1, 0), &["start", "die", "destroy"], &[]), [said("die", 100)]);
         assert!(before(&known(Running, 1, 0), &["pause", "unpause", "die", "start", "die"], &[]).is_empty());
+    }
+
+    #[test]
+    fn a_list_is_enough_to_tell_what_changed() {
+        let list = |state: &str| {
+            let text = format!(r#"{{"Id":"a","Names":["/web"],"Image":"demo:1","Created":1,"State":"{state}"}}"#);
+            Seen::from_list(&RawValue::from_string(text).unwrap(), NOW)
+        };
+        let said = |action: &str, second: i64| (action.to_owned(), second, None);
+        assert_eq!(told(&known(Running, 10, 0), &[list("exited")]), [said("die", 100)], "nobody knows its exit code");
+        assert_eq!(told(&known(Stopped, 10, 20), &[list("running")]), [said("start", 100)]);
+        assert_eq!(told(&BTreeMap::new(), &[list("running")]), [said("create", 1), said("start", 100)]);
+        assert_eq!(told(&BTreeMap::new(), &[list("exited")]), [said("create", 1)]);
+        assert!(told(&known(Running, 10, 0), &[list("running")]).is_empty());
+        assert_eq!(told(&known(Running, 10, 0), &[list("paused")]), [said("pause", 100)]);
+        // What is known of it from then on hides nothing that an inspect shows later.
+        let world = BTreeMap::from([("a".to_owned(), list("running").known())]);
+        assert!(told(&world, &[seen(Running, 10, 0)]).is_empty());
+        assert_eq!(told(&world, &[seen(Stopped, 10, 120)]), [("die".into(), 120, Some("3".into()))]);
     }
 
     #[test]

@@ -168,8 +168,10 @@ impl World {
     }
 
     /// The stream is caught up. From here on nothing may be missed, even if no event comes for the rest of this life.
-    pub(crate) fn caught_up(&mut self, now: WallTime) {
-        (self.known, self.live) = (true, true);
+    /// `compared` says whether the containers were looked at, too, or need not be.
+    pub(crate) fn caught_up(&mut self, now: WallTime, compared: bool) {
+        self.known |= compared;
+        self.live = compared;
         self.unsaved = Unsaved::Containers;
         if self.since().is_none() {
             self.begun = Some(now);
@@ -356,8 +358,8 @@ mod tests {
     fn a_life_without_events_leaves_its_beginning_to_the_next() {
         let mut world = World::default();
         assert_eq!(world.since(), None);
-        world.caught_up(WallTime::from_nanos(7));
-        world.caught_up(WallTime::from_nanos(9));
+        world.caught_up(WallTime::from_nanos(7), true);
+        world.caught_up(WallTime::from_nanos(9), true);
         let mut next = World::default();
         assert!(next.resume(&world.cursor("engine"), "engine"));
         assert_eq!(next.since(), Some(WallTime::from_nanos(7)));

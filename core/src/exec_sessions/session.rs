@@ -91,7 +91,10 @@ pub(super) async fn live(
             entry.end(ending);
             drop(stream);
             // One that the engine refused was not started; of the others nobody knows.
-            if !matches!(error, DockerError::Status { .. } | DockerError::Unreachable { .. }) {
+            if !matches!(
+                error,
+                DockerError::Status { .. } | DockerError::Forbidden { .. } | DockerError::Unreachable { .. }
+            ) {
                 marked.hang_up(&cx).await;
             }
             return;

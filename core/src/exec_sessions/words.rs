@@ -61,7 +61,7 @@ pub(super) fn of_engine(error: &DockerError) -> String {
         DockerError::Unreachable { .. } => AWAY.to_owned(),
         DockerError::Broken(_) => "the connection to the container engine broke".to_owned(),
         DockerError::TimedOut { seconds } => format!("the container engine did not answer within {seconds} s"),
-        DockerError::Unreadable(_) | DockerError::Incompatible(_) => error.to_string(),
+        DockerError::Forbidden { .. } | DockerError::Unreadable(_) | DockerError::Incompatible(_) => error.to_string(),
     }
 }
 

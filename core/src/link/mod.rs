@@ -1,6 +1,6 @@
 //! The link to the server (PROTOCOL 1, 2): connect, register, keep alive, come back.
 
-mod hints;
+mod fared;
 mod identity;
 mod receipts;
 mod register;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use self::fared::Fared;
 use self::identity::Identity;
 use self::receipts::Receipts;
 pub(crate) use self::socket::Socket;
@@ -19,6 +20,7 @@ use self::socket::{DEAD_AFTER, Pulse};
 pub(crate) use self::stats_link::StatsLink;
 use crate::action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 use crate::backoff::Backoff;
+use crate::hints;
 use crate::ids::OpId;
 use crate::input::{DiskError, SocketClosed, SocketEvent, Text};
 use crate::run::Shared;
@@ -77,6 +79,7 @@ pub(crate) struct Link {
     /// How long it waited before this attempt.
     waited: Duration,
     receipts: Receipts,
+    fared: Fared,
 }
 
 impl Link {
@@ -89,6 +92,7 @@ impl Link {
             write: None,
             waited: Duration::ZERO,
             receipts: Receipts::default(),
+            fared: Fared::default(),
         }
     }
 
@@ -127,7 +131,9 @@ impl Link {
         match event {
             SocketEvent::Open => self.opened(shared),
             SocketEvent::Failed(error) => {
-                warn!(%error, "cannot connect to the server: {}", hints::for_connect(&error));
+                let hint = hints::for_connect(&error);
+                warn!(%error, "cannot connect to the server: {hint}");
+                self.fared.failed(now, error.to_string(), hint);
                 self.lost(shared, out);
             }
             SocketEvent::Text(text) => self.text(shared, text, out),
@@ -208,6 +214,7 @@ impl Link {
             Ok(Inbound::AuthError { error }) => {
                 let hint = hints::for_auth_error(&error, self.identity.token.is_some());
                 error!(%error, "the server refused the registration: {hint}");
+                self.fared.refused(shared.now.get().mono, &error, hint);
                 self.drop_link(shared, out);
             }
             Ok(_) => debug!("ignored a frame before the registration's answer"),
@@ -226,6 +233,7 @@ impl Link {
                  registration token is spent. Mount a writable volume at {}",
                 shared.config.data_path
             );
+            self.fared.failed(shared.now.get().mono, error.to_string(), "the permanent token cannot be kept");
         }
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Saving { socket, held } => return self.go_live(shared, socket, held, out),
@@ -235,6 +243,7 @@ impl Link {
 
     fn go_live(&mut self, shared: &Shared, socket: Socket, held: VecDeque<Text>, out: &mut Vec<LinkEvent>) {
         self.state = State::Live(socket);
+        self.fared.up(shared.now.get().mono);
         self.receipts.start_again();
         out.push(LinkEvent::Up);
         out.extend(held.into_iter().map(LinkEvent::Frame));
@@ -284,6 +293,7 @@ impl Link {
             out.push(LinkEvent::Closed);
             return;
         }
+        self.fared.failed(shared.now.get().mono, closed.to_string(), "");
         match closed {
             SocketClosed::Frame { code: 1000, reason } if reason.contains("New connection") => {
                 self.superseded(shared, out);
@@ -312,6 +322,7 @@ impl Link {
                  share one data volume, or this machine was cloned: stop one of them, or remove permanent_token from \
                  its data volume and register it anew (AGENT_NAME and FORCE_UNIQUE_REGISTRATION=true for a clone)"
             );
+            self.fared.failed(now, "another agent uses this identity", "stop one of the two, or register it anew");
             self.wait(shared, self.backoff.max());
         } else {
             warn!("the server closed this link for a newer connection of the same identity");
@@ -329,6 +340,7 @@ impl Link {
     /// The socket is gone: what was up is down, and the next attempt has a time.
     fn lost(&mut self, shared: &Shared, out: &mut Vec<LinkEvent>) {
         if self.is_live() {
+            self.fared.down(shared.now.get().mono);
             out.push(LinkEvent::Down);
         }
         shared.outbox.borrow_mut().link_lost();
@@ -353,6 +365,7 @@ impl Link {
             }
             State::Registering(_, deadline) if now >= *deadline => {
                 warn!("the server did not answer the registration within {} s", ANSWER_WITHIN.as_secs());
+                self.fared.failed(now, "the server did not answer the registration", "");
                 self.drop_link(shared, out);
             }
             State::Closing(socket, deadline) if now >= *deadline => {
@@ -364,6 +377,7 @@ impl Link {
                 let number = shared.outbox.borrow().receipt_wanted().unwrap_or_default();
                 if socket.keep_alive(now, &mut shared.ops.borrow_mut(), number) == Pulse::Dead {
                     warn!("nothing was heard from the server for {} s: the link is dead", DEAD_AFTER.as_secs());
+                    self.fared.failed(now, "nothing was heard from the server: the link was dead", "");
                     self.drop_link(shared, out);
                 } else if self.receipts.ask_now(now, number) {
                     socket.ping(&mut shared.ops.borrow_mut(), number);

@@ -12,6 +12,7 @@ use crate::ids::OpId;
 use crate::input::SocketEvent;
 use crate::run::Shared;
 use crate::secret::Secret;
+use crate::status::Noted;
 use crate::time::MonotonicTime;
 
 /// A frame above this size is not sent: the server would drop the connection.
@@ -35,11 +36,20 @@ pub(crate) struct StatsLink {
     token: Option<Secret>,
     /// Trouble was said, and its end was not yet.
     in_trouble: bool,
+    failures: u64,
+    last_error: Option<Noted>,
 }
 
 impl StatsLink {
     pub(crate) fn new(initial: Duration) -> Self {
-        Self { state: State::Idle, backoff: Backoff::new(initial, MAX_WAIT), token: None, in_trouble: false }
+        Self {
+            state: State::Idle,
+            backoff: Backoff::new(initial, MAX_WAIT),
+            token: None,
+            in_trouble: false,
+            failures: 0,
+            last_error: None,
+        }
     }
 
     /// The permanent token is known: connects at once, if it does not already or the token is a new one.
@@ -101,12 +111,15 @@ impl StatsLink {
                 }
             }
             SocketEvent::Failed(error) => self.lost(shared, &error.to_string()),
-            SocketEvent::Closed(closed) => self.lost(shared, &format!("{closed:?}")),
+            SocketEvent::Closed(closed) => self.lost(shared, &closed.to_string()),
             SocketEvent::Text(_) | SocketEvent::Binary { .. } | SocketEvent::Ping | SocketEvent::Pong { .. } => {}
         }
     }
 
     fn lost(&mut self, shared: &Shared, reason: &str) {
+        self.failures += 1;
+        let hint = "a proxy in front of the server must pass /api/stats/ws/ingest on; all else works";
+        self.last_error = Some(Noted::new(shared.now.get().mono, format!("no statistics socket: {reason}"), hint));
         if std::mem::replace(&mut self.in_trouble, true) {
             debug!(reason, "no statistics socket");
         } else {
@@ -128,6 +141,21 @@ impl StatsLink {
 
     pub(crate) const fn is_live(&self) -> bool {
         matches!(self.state, State::Live(_))
+    }
+
+    /// How often something went wrong with it.
+    pub(crate) const fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// The last thing that went wrong.
+    pub(crate) const fn last_error(&self) -> Option<&Noted> {
+        self.last_error.as_ref()
+    }
+
+    /// What is wrong with it now.
+    pub(crate) fn trouble(&self) -> Option<&Noted> {
+        self.last_error.as_ref().filter(|_| self.in_trouble)
     }
 
     /// Sends one sample; one that is too large is left out.

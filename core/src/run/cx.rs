@@ -20,6 +20,7 @@ use crate::events::{Suspects, World};
 use crate::ids::OpId;
 use crate::input::{Blob, DiskError, DockerEvent};
 use crate::outbox::Outbox;
+use crate::permissions::Permissions;
 use crate::secret::Secret;
 use crate::time::Now;
 
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) now: Cell<Now>,
     pub(crate) ops: RefCell<Ops>,
     pub(crate) chance: RefCell<Chance>,
+    /// Which calls are not allowed.
+    pub(crate) permissions: RefCell<Permissions>,
     /// What is known of the engine.
     pub(crate) engine: RefCell<Engine>,
     /// What an inspect told of each container and image.

@@ -11,11 +11,12 @@ use tracing::{debug, warn};
 
 use self::figures::Figures;
 use crate::action::Action;
-use crate::docker::DockerRequest;
+use crate::docker::{DockerError, DockerRequest};
 use crate::events::RunState;
 use crate::ids::{ContainerId, OpId};
 use crate::input::DockerEvent;
 use crate::link::{Link, StatsLink};
+use crate::permissions;
 use crate::run::Shared;
 use crate::time::MonotonicTime;
 use crate::wire;
@@ -216,11 +217,14 @@ impl Stats {
                     self.history.put(id, object);
                 }
             }
-            DockerEvent::Done(_) => {
+            DockerEvent::Done(result) => {
                 // The container may have ended without the event having come yet, or the engine is away.
                 source.op = None;
+                if result.as_ref().is_err_and(DockerError::is_forbidden) {
+                    source.wait = permissions::RETRY;
+                }
                 self.reopen.insert((now.mono + source.wait, id.clone()));
-                source.wait = (source.wait * 2).min(REOPEN.1);
+                source.wait = (source.wait * 2).min(REOPEN.1.max(source.wait));
                 self.by_op.remove(&op);
             }
             DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}

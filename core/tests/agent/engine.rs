@@ -17,6 +17,8 @@ pub(crate) struct Container {
     pub(crate) finished: i64,
     pub(crate) exit_code: i64,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) network_mode: Option<String>,
+    pub(crate) upper_dir: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -32,6 +34,10 @@ pub(crate) struct Engine {
     pub(crate) requests: Vec<(String, Option<ApiVersion>)>,
     /// Requests by this name are not answered.
     pub(crate) silent: Option<&'static str>,
+    /// Requests by these names are not let through.
+    pub(crate) forbidden: Vec<&'static str>,
+    /// Requests by this name fail with this status.
+    pub(crate) failing: Option<(&'static str, u16)>,
     /// What unary requests are answered with instead of the truth, from the end.
     pub(crate) instead: Vec<Value>,
     pub(crate) execs: Execs,
@@ -156,6 +162,16 @@ impl Engine {
             self.done(op, Err(DockerError::Unreachable { address, reason }));
             return;
         }
+        let call = request.call();
+        if self.forbidden.contains(&call.request) {
+            let (call, needs) = (call.to_string(), call.needs());
+            self.done(op, Err(DockerError::Forbidden { code: 403, call, needs, message: None }));
+            return;
+        }
+        if let Some((_, code)) = self.failing.filter(|(name, _)| *name == call.request) {
+            self.done(op, Err(DockerError::Status { code, message: "input/output error".to_owned() }));
+            return;
+        }
         let oldest: ApiVersion = self.api.1.parse().unwrap();
         if let Some(api) = api.filter(|api| *api < oldest) {
             let message = format!("client version {api} is too old. Minimum supported API version is {oldest}, …");
@@ -181,14 +197,16 @@ impl Engine {
             DockerRequest::NetworkInspect { .. } => json!({"Created": "2026-11-23T00:00:00Z"}),
             DockerRequest::ImageInspect { .. } => json!({"RepoDigests": ["demo@sha256:1"]}),
             DockerRequest::ContainerList => self.list(),
-            DockerRequest::ContainerInspect { id } => match self.containers.get(id.as_str()) {
-                Some(container) => inspect(id.as_str(), container),
-                None => {
-                    let message = format!("No such container: {id}");
-                    self.done(op, Err(DockerError::Status { code: 404, message }));
-                    return;
+            DockerRequest::ContainerInspect { id } => {
+                match self.containers.iter().find(|(full, _)| full.starts_with(id.as_str())) {
+                    Some((id, container)) => inspect(id, container),
+                    None => {
+                        let message = format!("No such container: {id}");
+                        self.done(op, Err(DockerError::Status { code: 404, message }));
+                        return;
+                    }
                 }
-            },
+            }
             DockerRequest::ContainerLogs { .. } => {
                 let line = b"2026-11-24T00:00:00Z hello\n";
                 let mut frame = vec![1, 0, 0, 0, 0, 0, 0, line.len() as u8];
@@ -264,7 +282,7 @@ impl Engine {
     fn list(&self) -> Value {
         let summary = |(id, container): (&String, &Container)| {
             json!({"Id": id, "Names": [format!("/{}", container.name)], "Image": "demo:1", "ImageID": "sha256:i",
-                "State": if container.running { "running" } else { "exited" }, "HostConfig": {"NetworkMode": "default"}})
+                "Created": 1_795_400_000, "State": if container.running { "running" } else { "exited" }, "HostConfig": {"NetworkMode": container.network_mode.as_deref().unwrap_or("default")}})
         };
         self.containers.iter().map(summary).collect::<Vec<_>>().into()
     }
@@ -279,6 +297,7 @@ fn inspect(id: &str, container: &Container) -> Value {
         "State": {"Status": if container.running { "running" } else { "exited" }, "ExitCode": container.exit_code,
             "StartedAt": time(container.started), "FinishedAt": time(container.finished)},
         "Config": {"Image": "demo:1", "Env": ["A=1"], "Labels": container.labels},
+        "GraphDriver": {"Name": "overlay2", "Data": container.upper_dir.map(|upper| json!({"UpperDir": upper}))},
         "HostConfig": {"RestartPolicy": {"Name": "always"}}})
 }
 

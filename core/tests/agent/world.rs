@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dockmon_core::{
     Action, Agent, Config, DataFile, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now, OpId, Policy,
-    Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
+    ProcessFacts, Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
 };
 use serde_json::Value;
 
@@ -54,6 +54,8 @@ pub(crate) struct Rules {
     pub(crate) disk: bool,
     /// Whether writes to the disk are answered by themselves.
     pub(crate) disk_answers: bool,
+    /// The same for the status.
+    pub(crate) status_answers: bool,
     pub(crate) auth: Value,
 }
 
@@ -71,6 +73,7 @@ pub(crate) fn config() -> Config {
         data_path: "/data".to_owned(),
         policy: Policy::default(),
         host: HostFacts { os: "linux".to_owned(), arch: "amd64".to_owned(), ..HostFacts::default() },
+        process: ProcessFacts::default(),
     }
 }
 
@@ -106,6 +109,7 @@ impl World {
                 stats_socket: true,
                 disk: true,
                 disk_answers: true,
+                status_answers: true,
                 auth,
             },
             stuck: 0,
@@ -193,6 +197,7 @@ impl World {
     fn act(&mut self, action: Action) {
         self.recorded_actions.push(serde_json::to_string(&action).expect("an action is JSON"));
         let name = format!("{action:?}");
+        let name = if name.contains("file: Status") { "Status" } else { &name };
         self.log.push(name.split([' ', '{']).next().unwrap_or_default().to_owned());
         match action {
             Action::Connect { op, socket, bearer } => self.connect(op, socket, bearer),
@@ -257,14 +262,17 @@ impl World {
     }
 
     fn write(&mut self, op: OpId, file: DataFile, contents: &Secret) {
-        self.disk_ops.push(op);
+        if file != DataFile::Status {
+            self.disk_ops.push(op);
+        }
         let result = if self.rules.disk {
             self.files.insert(file.name(), contents.expose().to_owned());
             Ok(())
         } else {
             Err(DiskError { path: format!("/data/{}", file.name()), reason: "Read-only file system".to_owned() })
         };
-        if self.rules.disk_answers {
+        let answers = if file == DataFile::Status { self.rules.status_answers } else { self.rules.disk_answers };
+        if answers {
             self.inputs.push_back(Input::Disk { op, result });
         }
     }

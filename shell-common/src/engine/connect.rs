@@ -9,7 +9,7 @@ use std::time::Duration;
 use dockmon_core::docker::DockerError;
 use futures_util::future::{Either, select};
 
-use super::EngineAddress;
+use super::{EngineAddress, Way};
 use crate::Runtime;
 
 /// How long one address of the engine may take to accept a TCP connection; more than the operating system's three
@@ -20,16 +20,20 @@ const TCP_PATIENCE: Duration = Duration::from_secs(10);
 const QUEUE_FULL_TRIES: u32 = 100;
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);
 
-/// Connects to the engine.
+/// Connects to the engine, and speaks TLS where that is asked for.
 ///
 /// # Errors
 /// [`DockerError::Unreachable`] with the address.
-pub(super) async fn connect<R: Runtime>(runtime: &R, address: &EngineAddress) -> Result<R::Io, DockerError> {
-    match address {
+pub(super) async fn connect<R: Runtime>(runtime: &R, way: &Way) -> Result<R::Io, DockerError> {
+    let connected = match way.address() {
         EngineAddress::Unix(path) => connect_unix(runtime, path).await,
         EngineAddress::Tcp { host, port } => connect_tcp(runtime, host, *port).await,
+    };
+    let io = connected.map_err(|error| way.unreachable(error.to_string()))?;
+    match way.tls() {
+        Some(tls) => tls.start(runtime, way, io).await,
+        None => Ok(io),
     }
-    .map_err(|error| DockerError::Unreachable { address: address.to_string(), reason: error.to_string() })
 }
 
 async fn connect_unix<R: Runtime>(runtime: &R, path: &Path) -> io::Result<R::Io> {

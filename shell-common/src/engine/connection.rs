@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
-use super::EngineAddress;
+use super::Way;
 use super::connect::connect;
 use crate::Runtime;
 
@@ -33,8 +33,8 @@ pub(super) struct Connection<Io: hyper::rt::Read + hyper::rt::Write + Unpin + 's
 pub(super) struct NoAnswer {
     /// The request, if hyper is sure that no byte of it was sent.
     pub(super) unsent: Option<Request<Full<Bytes>>>,
-    /// What went wrong, in words.
-    pub(super) reason: String,
+    /// What went wrong.
+    pub(super) error: hyper::Error,
 }
 
 impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection<Io> {
@@ -42,8 +42,8 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
     ///
     /// # Errors
     /// [`DockerError::Unreachable`] with the address.
-    pub(super) async fn open<R: Runtime<Io = Io>>(runtime: &R, address: &EngineAddress) -> Result<Self, DockerError> {
-        let io = connect(runtime, address).await?;
+    pub(super) async fn open<R: Runtime<Io = Io>>(runtime: &R, way: &Way) -> Result<Self, DockerError> {
+        let io = connect(runtime, way).await?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(READ_BUFFER);
         // Nothing is sent or read yet.
@@ -59,7 +59,7 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
         let answer = self.sender.try_send_request(request);
         self.drive(answer).await.map_err(|mut error| {
             let unsent = error.take_message();
-            NoAnswer { unsent, reason: in_words(&error.into_error()) }
+            NoAnswer { unsent, error: error.into_error() }
         })
     }
 

@@ -39,11 +39,11 @@ pub(super) async fn run<R: Runtime>(
     orders: UnboundedReceiver<Order>,
     output: &Output,
 ) -> Result<(), DockerError> {
-    let io = connect(&pool.runtime, &pool.address).await?;
-    let (status, mut feed) = Feed::exchange(io, request(&call)).await?;
+    let io = connect(&pool.runtime, &pool.way).await?;
+    let (status, mut feed) = Feed::exchange(io, &pool.way, request(pool.way.host(), &call)).await?;
     // Engines that do not switch protocols say 200, and then the same.
     if !(status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS) {
-        return Err(refused(status, &mut feed).await);
+        return Err(refused(&call, status, &mut feed).await);
     }
     output.send(DockerEvent::Opened);
     let mut line = Line { feed, orders, granted: 0, waiting: VecDeque::new(), begun: 0, deaf: false };
@@ -51,9 +51,9 @@ pub(super) async fn run<R: Runtime>(
 }
 
 /// The request's text.
-fn request(call: &Call) -> Vec<u8> {
+fn request(host: &str, call: &Call) -> Vec<u8> {
     let mut text = format!(
-        "{} {} HTTP/1.1\r\nhost: docker\r\nconnection: Upgrade\r\nupgrade: tcp\r\ncontent-type: application/json\r\n\
+        "{} {} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: tcp\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n",
         call.method,
         call.target,

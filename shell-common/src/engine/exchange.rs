@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 
+use super::Way;
 use super::connection::Connection;
 use super::pool::Pool;
 use super::refusal;
@@ -28,12 +29,14 @@ pub(super) struct Call {
 
 impl Call {
     /// The request for hyper.
-    fn request(&self) -> Request<Full<Bytes>> {
+    fn request(&self, way: &Way) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.target.clone());
         let headers = request.headers_mut();
-        headers.insert(HOST, HeaderValue::from_static("docker"));
+        // A host name has no other characters than a header may have.
+        let host = HeaderValue::from_str(way.host()).unwrap_or_else(|_| HeaderValue::from_static("docker"));
+        headers.insert(HOST, host);
         if !self.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -62,25 +65,26 @@ pub(super) struct Answer {
 /// [`DockerError::Unreachable`], [`DockerError::Broken`], [`DockerError::Status`] for 400 and above,
 /// [`DockerError::Unreadable`] above the limit and for statuses that no engine call gives.
 pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Result<Answer, DockerError> {
-    let mut request = call.request();
+    let way = &pool.way;
+    let mut request = call.request(way);
     if let Some(mut connection) = pool.take() {
         match connection.send(request).await {
-            Ok(head) => return receive(pool, connection, head).await,
+            Ok(head) => return receive(pool, connection, call, head).await,
             Err(failed) => {
                 // The others are as old.
                 pool.clear();
                 request = match failed.unsent {
                     Some(request) => request,
-                    None if call.repeatable() => call.request(),
-                    None => return Err(DockerError::Broken(failed.reason)),
+                    None if call.repeatable() => call.request(way),
+                    None => return Err(way.broken(&failed.error)),
                 };
             }
         }
     }
-    let mut connection = Connection::open(&pool.runtime, &pool.address).await?;
+    let mut connection = Connection::open(&pool.runtime, way).await?;
     match connection.send(request).await {
-        Ok(head) => receive(pool, connection, head).await,
-        Err(failed) => Err(DockerError::Broken(failed.reason)),
+        Ok(head) => receive(pool, connection, call, head).await,
+        Err(failed) => Err(way.broken(&failed.error)),
     }
 }
 
@@ -88,6 +92,7 @@ pub(super) async fn exchange<R: Runtime>(pool: &Arc<Pool<R>>, call: &Call) -> Re
 async fn receive<R: Runtime>(
     pool: &Arc<Pool<R>>,
     mut connection: Connection<R::Io>,
+    call: &Call,
     mut head: Response<Incoming>,
 ) -> Result<Answer, DockerError> {
     let status = head.status();
@@ -103,7 +108,7 @@ async fn receive<R: Runtime>(
     if refused {
         // A refusal whose text is cut or broken is a refusal all the same.
         let text = body.map(|body| body.bytes).unwrap_or_default();
-        return Err(refusal::refusal(status, &text));
+        return Err(pool.way.judged(refusal::refusal(call, status, &text)));
     }
     if !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
         return Err(refusal::unexpected(status));

@@ -15,6 +15,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use hyper::rt::{Read, ReadBuf, Write};
 
+use super::Way;
 use super::body::{Body, Chunk};
 use super::exchange::Call;
 
@@ -38,15 +39,21 @@ impl<Io: Read + Write + Unpin> Feed<Io> {
     ///
     /// # Errors
     /// [`DockerError::Broken`] where no answer comes, or none that is HTTP.
-    pub(super) async fn open(io: Io, call: &Call, headers: &HeaderMap) -> Result<(StatusCode, Self), DockerError> {
-        Self::exchange(io, request(call, headers)).await
+    pub(super) async fn open(
+        io: Io,
+        way: &Way,
+        call: &Call,
+        headers: &HeaderMap,
+    ) -> Result<(StatusCode, Self), DockerError> {
+        Self::exchange(io, way, request(way, call, headers)).await
     }
 
     /// As [`Feed::open`], with the whole text of the request.
     ///
     /// # Errors
     /// As [`Feed::open`].
-    pub(super) async fn exchange(mut io: Io, request: Vec<u8>) -> Result<(StatusCode, Self), DockerError> {
+    pub(super) async fn exchange(mut io: Io, way: &Way, request: Vec<u8>) -> Result<(StatusCode, Self), DockerError> {
+        let broken = |error: io::Error| way.broken(&error);
         send(&mut io, &request).await.map_err(broken)?;
         drop(request);
         let mut head = Vec::new();
@@ -93,12 +100,14 @@ impl<Io: Read + Write + Unpin> Feed<Io> {
 }
 
 /// The request's text.
-fn request(call: &Call, headers: &HeaderMap) -> Vec<u8> {
+fn request(way: &Way, call: &Call, headers: &HeaderMap) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
     text.extend_from_slice(call.method.as_str().as_bytes());
     text.push(b' ');
     text.extend_from_slice(call.target.as_str().as_bytes());
-    text.extend_from_slice(b" HTTP/1.1\r\nhost: docker\r\nconnection: close\r\n");
+    text.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    text.extend_from_slice(way.host().as_bytes());
+    text.extend_from_slice(b"\r\nconnection: close\r\n");
     for (name, value) in headers {
         text.extend_from_slice(name.as_str().as_bytes());
         text.extend_from_slice(b": ");

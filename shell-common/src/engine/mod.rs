@@ -20,7 +20,9 @@ mod refusal;
 mod route;
 mod streams;
 mod target;
+mod tls;
 mod typed;
+mod way;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,7 +33,10 @@ use dockmon_core::{DockerEvent, Input, OpId};
 use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::future::{AbortRegistration, Abortable};
 
+pub(crate) use address::Scheme;
 pub use address::{AddressError, EngineAddress};
+pub(crate) use tls::{EngineTls, Trust};
+pub use way::Way;
 
 use crate::{DockerExecutor, Runtime};
 use ops::{Ops, Order, Output};
@@ -52,9 +57,9 @@ pub struct Engine<R: Runtime> {
 }
 
 impl<R: Runtime> Engine<R> {
-    /// For the engine at `address`, with results going to `inputs`. Nothing is connected yet.
-    pub fn new(runtime: R, address: EngineAddress, inputs: UnboundedSender<Input>) -> Self {
-        Self { pool: Arc::new(Pool::new(runtime, address)), docker: None, ops: Ops::default(), inputs }
+    /// For the engine at the end of `way`, with results going to `inputs`. Nothing is connected yet.
+    pub fn new(runtime: R, way: impl Into<Way>, inputs: UnboundedSender<Input>) -> Self {
+        Self { pool: Arc::new(Pool::new(runtime, way.into())), docker: None, ops: Ops::default(), inputs }
     }
 
     /// How many requests run.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::EngineAddress;
+use super::Way;
 use super::connection::Connection;
 use crate::Runtime;
 
@@ -19,7 +19,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// The idle connections to one engine, and what it takes to open more.
 pub(super) struct Pool<R: Runtime> {
     pub(super) runtime: R,
-    pub(super) address: EngineAddress,
+    pub(super) way: Way,
     idle: Mutex<Idle<R>>,
 }
 
@@ -31,9 +31,9 @@ struct Idle<R: Runtime> {
 }
 
 impl<R: Runtime> Pool<R> {
-    pub(super) fn new(runtime: R, address: EngineAddress) -> Self {
+    pub(super) fn new(runtime: R, way: Way) -> Self {
         let idle = Idle { connections: Vec::new(), swept: false };
-        Self { runtime, address, idle: Mutex::new(idle) }
+        Self { runtime, way, idle: Mutex::new(idle) }
     }
 
     /// An idle connection, if there is one. The engine may have closed it meanwhile.

@@ -76,16 +76,16 @@ pub(super) async fn run<R: Runtime>(
 
 /// Sends the request, and judges the head of its answer.
 async fn open<R: Runtime>(pool: &Pool<R>, stream: Box<Stream>) -> Result<Feed<R::Io>, DockerError> {
-    let io = connect(&pool.runtime, &pool.address).await?;
-    let (status, mut feed) = Feed::open(io, &stream.call, &stream.headers).await?;
+    let io = connect(&pool.runtime, &pool.way).await?;
+    let (status, mut feed) = Feed::open(io, &pool.way, &stream.call, &stream.headers).await?;
     if status.is_success() {
         return Ok(feed);
     }
-    Err(refused(status, &mut feed).await)
+    Err(refused(&stream.call, status, &mut feed).await)
 }
 
 /// The error for the head of an answer that is no success, with the body behind it.
-pub(super) async fn refused<Io>(status: StatusCode, feed: &mut Feed<Io>) -> DockerError
+pub(super) async fn refused<Io>(call: &Call, status: StatusCode, feed: &mut Feed<Io>) -> DockerError
 where
     Io: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
@@ -102,5 +102,5 @@ where
         });
         more = next.await.unwrap_or(false);
     }
-    refusal::refusal(status, &text)
+    refusal::refusal(call, status, &text)
 }

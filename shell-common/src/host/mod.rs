@@ -3,19 +3,22 @@
 mod addresses;
 mod container;
 mod counters;
+mod process;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dockmon_core::{HostFacts, HostSample};
+use dockmon_core::{ContainerClues, HostFacts, HostSample};
 
 use counters::Counters;
+pub(crate) use process::{is_alive, own_process};
 
 /// The host, seen from the machine itself (native mode) or from a container on it (container mode).
 pub(crate) struct Host {
     /// `/`, or a test's folder.
     root: PathBuf,
     in_container: bool,
+    clues: ContainerClues,
     mountinfo: String,
     counters: Option<Counters>,
 }
@@ -23,27 +26,35 @@ pub(crate) struct Host {
 impl Host {
     /// Looks where the process runs.
     pub(crate) fn find() -> Self {
-        Self::below(Path::new("/"))
+        // In a container that shares the host's network it is the host's.
+        let name = std::env::var("HOSTNAME").unwrap_or_else(|_| nodename());
+        Self::below(Path::new("/"), &name)
     }
 
-    fn below(root: &Path) -> Self {
+    fn below(root: &Path, name: &str) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let mountinfo = text("proc/self/mountinfo");
-        let in_container = container::own_id(&text("proc/self/cgroup"), &mountinfo).is_some();
-        Self { counters: Counters::find(root, in_container), root: root.to_owned(), in_container, mountinfo }
+        let mut clues = container::clues(&text("proc/self/cgroup"), &mountinfo, Some(name));
+        if clues.cgroup.is_none() {
+            clues.cgroup = container::of_containerenv(&text("run/.containerenv")).map(str::to_owned);
+        }
+        // The files that Docker and Podman leave say that it is one, if not which.
+        let marked = [".dockerenv", "run/.containerenv"].iter().any(|file| root.join(file).exists());
+        let in_container = container::is_container(&clues) || marked;
+        Self { counters: Counters::find(root, in_container), root: root.to_owned(), in_container, clues, mountinfo }
     }
 
     /// What the core is told of the host at the start.
     pub(crate) fn facts(&self) -> HostFacts {
-        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         HostFacts {
-            hostname: Some(hostname).filter(|name| !name.is_empty()),
+            hostname: Some(nodename()).filter(|name| !name.is_empty()),
             machine_id: self.machine_id(),
             os: go_os(std::env::consts::OS).to_owned(),
             arch: go_arch(std::env::consts::ARCH).to_owned(),
             ips: self.ips().iter().map(ToString::to_string).collect(),
             ips_hold_bridges: self.in_container,
             has_counters: self.counters.is_some(),
+            container: self.clues.clone(),
         }
     }
 
@@ -76,6 +87,10 @@ impl Host {
             // systemd writes "uninitialized" before the first boot is through.
             .find(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
+}
+
+fn nodename() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Go's name of an operating system.
@@ -119,7 +134,7 @@ mod tests {
             ("proc/stat", "cpu  1 2 3 4\ncpu0 1 2 3 4\n"),
             ("etc/machine-id", &format!("{MACHINE}\n")),
         ]);
-        let host = Host::below(root.path());
+        let host = Host::below(root.path(), "web-1");
         let facts = host.facts();
         assert!(facts.has_counters);
         assert_eq!(facts.machine_id.as_deref(), Some(MACHINE));
@@ -132,7 +147,7 @@ mod tests {
         let cgroup = ("proc/self/cgroup", &*format!("0::/docker/{ID}\n"));
         let own = [cgroup, ("proc/stat", "cpu  1\n"), ("etc/machine-id", MACHINE)];
         let bare = root(&own);
-        let host = Host::below(bare.path());
+        let host = Host::below(bare.path(), "web-1");
         let facts = host.facts();
         assert_eq!((facts.has_counters, facts.machine_id, facts.ips.len()), (false, None, 0));
         assert_eq!(host.sample(), HostSample::default());
@@ -148,7 +163,7 @@ mod tests {
             ]
             .concat(),
         );
-        let host = Host::below(mounted.path());
+        let host = Host::below(mounted.path(), "web-1");
         let facts = host.facts();
         assert_eq!((facts.has_counters, facts.machine_id.as_deref()), (true, Some(MACHINE)));
         assert_eq!(facts.ips, ["192.168.1.5"]);
@@ -156,9 +171,27 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_hides_its_id() {
+        let hidden = ("proc/self/cgroup", "0::/\n");
+        let own = [hidden, ("etc/machine-id", MACHINE), ("proc/stat", "cpu  1\n")];
+        for marker in [".dockerenv", "run/.containerenv"] {
+            let root = root(&[own.as_slice(), &[(marker, "")]].concat());
+            let facts = Host::below(root.path(), &ID[..12]).facts();
+            assert!(facts.ips_hold_bridges && !facts.has_counters && facts.machine_id.is_none(), "{facts:?}");
+            let hostname = Some(ID[..12].to_owned());
+            assert_eq!(facts.container, ContainerClues { hostname, ..ContainerClues::default() });
+        }
+        let podman = root(&[hidden, ("run/.containerenv", &format!("id=\"{ID}\"\n"))]);
+        assert_eq!(Host::below(podman.path(), "web-1").facts().container.cgroup.as_deref(), Some(ID));
+        let native = root(&own);
+        let facts = Host::below(native.path(), &ID[..12]).facts();
+        assert!(!facts.ips_hold_bridges && facts.has_counters, "a host may have any name");
+    }
+
+    #[test]
     fn an_id_that_is_none_yet() {
         let root = root(&[("etc/machine-id", "uninitialized\n"), ("var/lib/dbus/machine-id", MACHINE)]);
-        assert_eq!(Host::below(root.path()).facts().machine_id.as_deref(), Some(MACHINE));
+        assert_eq!(Host::below(root.path(), "web-1").facts().machine_id.as_deref(), Some(MACHINE));
     }
 
     #[test]

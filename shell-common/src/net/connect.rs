@@ -1,5 +1,6 @@
 //! From an address to an open WebSocket.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,26 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// ([`FRAGMENT`](super::socket::FRAGMENT)) and some answers to pings. Reaching it would be an error of ours.
 const MAX_WRITE_BUFFER: usize = 256 * 1024;
 
+/// A part of the way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    /// The name of the server, or of the proxy before it.
+    Name,
+    /// A TCP connection to one of its addresses.
+    Tcp,
+    /// TLS with the proxy.
+    ProxyTls,
+    /// The proxy's tunnel to the server.
+    Tunnel,
+    /// TLS with the server.
+    Tls,
+    /// The WebSocket's handshake.
+    WebSocket,
+}
+
+/// Is told what worked, with a word on it.
+pub(super) type Told<'a> = &'a (dyn Fn(Step, String) + Sync);
+
 /// Opens one of the two WebSockets within 20 s.
 pub(super) async fn connect<R: Runtime>(
     runtime: &R,
@@ -44,24 +65,51 @@ pub(super) async fn connect<R: Runtime>(
     socket: SocketKind,
     bearer: Option<&Secret>,
 ) -> Result<R::WebSocket, ConnectError> {
-    let attempt = attempt(runtime, network, socket, bearer);
+    in_time(runtime, attempt(runtime, network, socket, bearer, &|_, _| {})).await
+}
+
+/// What comes of an attempt within 20 s.
+pub(super) async fn in_time<R: Runtime, T>(
+    runtime: &R,
+    attempt: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
     let timed_out = ConnectError::TimedOut { seconds: CONNECT_LIMIT.as_secs() };
     within(runtime, CONNECT_LIMIT, attempt).await.unwrap_or(Err(timed_out))
 }
 
-async fn attempt<R: Runtime>(
+pub(super) async fn attempt<R: Runtime>(
     runtime: &R,
     network: &Network,
     socket: SocketKind,
     bearer: Option<&Secret>,
+    told: Told<'_>,
 ) -> Result<R::WebSocket, ConnectError> {
+    let io = reach(runtime, network, told).await?;
+    let request = request(network, socket, bearer)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
+        .max_message_size(Some(MAX_INBOUND))
+        .max_frame_size(Some(MAX_INBOUND));
+    let websocket = runtime.open_websocket(io, request, config).await.map_err(|error| match error {
+        WebSocketError::Http(response) => ConnectError::Http { status: response.status().as_u16() },
+        WebSocketError::Io(error) => ConnectError::Handshake(error.to_string()),
+        error => ConnectError::Handshake(error.to_string()),
+    })?;
+    told(Step::WebSocket, network.server.uri(socket).to_string());
+    Ok(websocket)
+}
+
+/// The stream to the server, up to where HTTP begins.
+pub(super) async fn reach<R: Runtime>(runtime: &R, network: &Network, told: Told<'_>) -> Result<R::Io, ConnectError> {
     let server = &network.server;
     // First, so that a file that cannot be read is told whether or not the server is there.
     let tls = if server.secure { Some(tls_config(runtime, network, &server.host).await?) } else { None };
     let mut io = match &network.proxy {
-        None => dial(runtime, network, &server.host, server.port).await?,
+        None => dial(runtime, network, &server.host, server.port, told).await?,
         Some(proxy) => {
-            let mut io = dial(runtime, network, &proxy.host, proxy.port).await.map_err(|error| match error {
+            let mut io = dial(runtime, network, &proxy.host, proxy.port, told).await.map_err(|error| match error {
                 ConnectError::Tcp { address, reason } => {
                     ConnectError::Tcp { address: format!("the proxy at {address}"), reason }
                 }
@@ -70,36 +118,40 @@ async fn attempt<R: Runtime>(
             if proxy.secure {
                 let config = tls_config(runtime, network, &proxy.host).await?;
                 io = start_tls(runtime, network, io, config, &proxy.host).await?;
+                told(Step::ProxyTls, proxy.host.clone());
             }
-            proxy.tunnel(runtime, io, server).await?
+            let io = proxy.tunnel(runtime, io, server).await?;
+            told(Step::Tunnel, format!("{proxy} reaches {}:{}", server.host, server.port));
+            io
         }
     };
     if let Some(config) = tls {
         io = start_tls(runtime, network, io, config, &server.host).await?;
+        told(Step::Tls, format!("with {}", server.host));
     }
-    let request = request(network, socket, bearer)?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(MAX_WRITE_BUFFER)
-        .max_message_size(Some(MAX_INBOUND))
-        .max_frame_size(Some(MAX_INBOUND));
-    runtime.open_websocket(io, request, config).await.map_err(|error| match error {
-        WebSocketError::Http(response) => ConnectError::Http { status: response.status().as_u16() },
-        WebSocketError::Io(error) => ConnectError::Handshake(error.to_string()),
-        error => ConnectError::Handshake(error.to_string()),
-    })
+    Ok(io)
 }
 
 /// A connection to the first address of `host` that takes one.
-async fn dial<R: Runtime>(runtime: &R, network: &Network, host: &str, port: u16) -> Result<R::Io, ConnectError> {
+async fn dial<R: Runtime>(
+    runtime: &R,
+    network: &Network,
+    host: &str,
+    port: u16,
+    told: Told<'_>,
+) -> Result<R::Io, ConnectError> {
     let addresses = network.resolver.resolve(runtime, host, port).await?;
+    let ips = addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
+    told(Step::Name, if ips == host { format!("{host} is an address") } else { format!("{host} is {ips}") });
     let share = TCP_LIMIT / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let limit = share.clamp(ADDRESS_LIMITS.0, ADDRESS_LIMITS.1);
     let mut last = ConnectError::Resolve { host: host.to_owned(), reason: "the name has no address".to_owned() };
     for address in addresses.iter() {
         let reason = match within(runtime, limit, runtime.connect_tcp(*address)).await {
-            Some(Ok(io)) => return Ok(io),
+            Some(Ok(io)) => {
+                told(Step::Tcp, address.to_string());
+                return Ok(io);
+            }
             Some(Err(error)) => error.to_string(),
             None => format!("no answer within {} s", limit.as_secs()),
         };
@@ -129,11 +181,15 @@ async fn start_tls<R: Runtime>(
             // Whoever puts it right may do so in the files it was read from.
             network.tls.forget();
         }
-        failed(tls::reason(&error))
+        failed(tls::reason(&error, &tls::SERVER))
     })
 }
 
-fn request(network: &Network, socket: SocketKind, bearer: Option<&Secret>) -> Result<http::Request<()>, ConnectError> {
+pub(super) fn request(
+    network: &Network,
+    socket: SocketKind,
+    bearer: Option<&Secret>,
+) -> Result<http::Request<()>, ConnectError> {
     let uri = network.server.uri(socket).clone();
     let mut request = uri.into_client_request().map_err(|error| ConnectError::Handshake(error.to_string()))?;
     let agent = concat!("dockmon-agent/", env!("CARGO_PKG_VERSION"));

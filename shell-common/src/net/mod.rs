@@ -1,12 +1,13 @@
 //! The way to the DockMon server (PROTOCOL 1): names, proxies, TLS, and one task for each WebSocket.
 
 mod connect;
+mod probe;
 mod proxy;
 mod resolve;
 mod socket;
 mod sockets;
-mod tls;
-mod verify;
+pub(crate) mod tls;
+pub(crate) mod verify;
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+pub(crate) use connect::Step;
+pub(crate) use probe::Probe;
 pub(crate) use proxy::ProxySettings;
 pub use sockets::Sockets;
 pub(crate) use tls::TlsSettings;

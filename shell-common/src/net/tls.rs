@@ -20,7 +20,7 @@ const SESSIONS: usize = 4;
 
 /// With at most so many certificates in `SSL_CERT_FILE` and `SSL_CERT_DIR`, each is taken as the server's own, too. A
 /// file with more is a bundle of authorities.
-const MAX_PINNED: usize = 16;
+pub(crate) const MAX_PINNED: usize = 16;
 
 /// The variables that decide about TLS.
 #[derive(Clone, Debug)]
@@ -85,7 +85,10 @@ fn build(settings: &TlsSettings) -> Result<Arc<ClientConfig>, String> {
 }
 
 /// Takes what an authority of the system, of Mozilla's list, or of `SSL_CERT_FILE` has issued.
-fn verifier(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+pub(crate) fn verifier(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let named = named(settings)?;
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let pinned = match named {
@@ -136,45 +139,58 @@ pub(super) fn is_about_certificate(error: &io::Error) -> bool {
     matches!(cause(error), Some(rustls::Error::InvalidCertificate(_)))
 }
 
+/// What to do, in the words of the other side's settings.
+pub(crate) struct Words {
+    pub(crate) unknown_issuer: &'static str,
+    pub(crate) wrong_name: &'static str,
+    pub(crate) not_tls: &'static str,
+}
+
 /// What was wrong, and what to do about it.
-pub(super) fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error, words: &Words) -> String {
+    let Words { unknown_issuer, wrong_name, not_tls } = words;
     let Some(cause) = cause(error) else {
         return match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-                format!("the connection was closed during the handshake ({error}): is TLS spoken on this port?")
+                format!("the connection was closed during the handshake ({error}): {not_tls}")
             }
             _ => error.to_string(),
         };
     };
     let rustls::Error::InvalidCertificate(certificate) = cause else {
         return match cause {
-            rustls::Error::InvalidMessage(_) => format!("{cause}: is TLS spoken on this port?"),
+            rustls::Error::InvalidMessage(_) => format!("{cause}: {not_tls}"),
             _ => cause.to_string(),
         };
     };
-    let name = "make one whose subject alternative names include the one in DOCKMON_URL, or use a name it is for";
     let hint = match certificate {
         // The others come of an authority that has the name of a known one: it was made anew, say.
         CertificateError::UnknownIssuer
         | CertificateError::BadSignature
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => UNKNOWN_ISSUER,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => name,
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => unknown_issuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => wrong_name,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "renew it, or correct this machine's clock"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is this machine's clock right?",
         // webpki's word for a self-signed certificate as `openssl req -x509` makes it.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            return format!("the certificate is self-signed (CaUsedAsEndEntity); {UNKNOWN_ISSUER}");
+            return format!("the certificate is self-signed (CaUsedAsEndEntity); {unknown_issuer}");
         }
         _ => return cause.to_string(),
     };
     format!("{cause}; {hint}")
 }
 
-const UNKNOWN_ISSUER: &str = "if it is yours, set SSL_CERT_FILE to a PEM file with it or with the certificate of its \
-                              authority (INSECURE_SKIP_VERIFY=true takes any)";
+/// Words for the DockMon server.
+pub(super) const SERVER: Words = Words {
+    unknown_issuer: "if it is yours, set SSL_CERT_FILE to a PEM file with it or with the certificate of its authority \
+                     (INSECURE_SKIP_VERIFY=true takes any)",
+    wrong_name: "make one whose subject alternative names include the one in DOCKMON_URL, or use a name it is for",
+    not_tls: "is TLS spoken on this port?",
+};
 
-fn cause(error: &io::Error) -> Option<&rustls::Error> {
+/// The TLS library's own error.
+pub(crate) fn cause(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }

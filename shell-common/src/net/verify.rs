@@ -14,13 +14,13 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 /// A self-signed certificate as `openssl req -x509` makes it counts as an authority's, which no server may show, for
 /// rustls; Go and OpenSSL take it when it is trusted by name. As with any trust anchor its dates do not count.
 #[derive(Debug)]
-pub(super) struct PinnedOrIssued {
+pub(crate) struct PinnedOrIssued {
     pinned: Vec<CertificateDer<'static>>,
     issued: Arc<WebPkiServerVerifier>,
 }
 
 impl PinnedOrIssued {
-    pub(super) const fn new(pinned: Vec<CertificateDer<'static>>, issued: Arc<WebPkiServerVerifier>) -> Self {
+    pub(crate) const fn new(pinned: Vec<CertificateDer<'static>>, issued: Arc<WebPkiServerVerifier>) -> Self {
         Self { pinned, issued }
     }
 }
@@ -66,12 +66,12 @@ impl ServerCertVerifier for PinnedOrIssued {
 
 /// Takes any certificate, even one that cannot be read: `INSECURE_SKIP_VERIFY`.
 #[derive(Debug)]
-pub(super) struct AnyCertificate {
+pub(crate) struct AnyCertificate {
     schemes: Vec<SignatureScheme>,
 }
 
 impl AnyCertificate {
-    pub(super) fn new(provider: &CryptoProvider) -> Self {
+    pub(crate) fn new(provider: &CryptoProvider) -> Self {
         Self { schemes: provider.signature_verification_algorithms.supported_schemes() }
     }
 }

@@ -1,6 +1,7 @@
 //! What the environment says (PROTOCOL 12), read and checked before anything starts.
 
 mod duration;
+mod engine;
 mod problem;
 mod server;
 mod vars;
@@ -9,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dockmon_core::docker::ApiVersion;
-use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, Saved, Secret};
+use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, ProcessFacts, Saved, Secret};
 
 pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
 use vars::Vars;
 
-use crate::EngineAddress;
+use crate::Way;
 use crate::disk;
 use crate::net::{ProxySettings, TlsSettings};
 
@@ -45,7 +46,7 @@ pub struct Settings {
     /// `LOG_JSON`: JSON or text for people.
     pub log_json: bool,
     pub(crate) server: ServerAddress,
-    pub(crate) engine: EngineAddress,
+    pub(crate) engine: Way,
     pub(crate) proxy: ProxySettings,
     pub(crate) tls: TlsSettings,
     pub(crate) data_path: PathBuf,
@@ -53,10 +54,10 @@ pub struct Settings {
     pub(crate) saved: Saved,
     /// Files of `DATA_PATH` that are there and could not be read.
     pub(crate) unreadable: Vec<DiskError>,
-    registration_token: Option<Secret>,
+    pub(crate) registration_token: Option<Secret>,
     agent_name: Option<String>,
     force_unique_registration: bool,
-    docker_api_version: Option<ApiVersion>,
+    pub(crate) docker_api_version: Option<ApiVersion>,
     reconnect_initial: Duration,
     reconnect_max: Duration,
     proto_version: String,
@@ -71,13 +72,13 @@ impl Settings {
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsErrors> {
         let mut vars = Vars::new(get);
         let server = server(&mut vars);
-        let engine = engine(&mut vars);
         let proxy = proxies(&mut vars);
         let tls = TlsSettings {
             insecure: vars.flag("INSECURE_SKIP_VERIFY", false),
             file: vars.text("SSL_CERT_FILE").map(PathBuf::from),
             folders: vars.text("SSL_CERT_DIR").map(|dirs| std::env::split_paths(&dirs).collect()).unwrap_or_default(),
         };
+        let engine = engine::way(&mut vars, &tls);
         let data_path = vars.absolute_path("DATA_PATH").unwrap_or_else(|| PathBuf::from("/data"));
         let registration_token = vars.token("REGISTRATION_TOKEN");
         let (saved, unreadable) = saved(&mut vars, &data_path, registration_token.is_some());
@@ -142,6 +143,11 @@ impl Settings {
         }
     }
 
+    /// How the engine is reached.
+    pub fn engine(&self) -> Way {
+        self.engine.clone()
+    }
+
     /// What the core decides by.
     pub(crate) fn config(&self, host: HostFacts) -> Config {
         Config {
@@ -157,6 +163,7 @@ impl Settings {
             data_path: self.data_path.display().to_string(),
             policy: self.policy,
             host,
+            process: ProcessFacts::default(),
         }
     }
 }
@@ -177,51 +184,6 @@ fn server<F: Fn(&str) -> Option<String>>(vars: &mut Vars<F>) -> Option<ServerAdd
         }
         Some(_) => vars.parsed(NAME, ServerAddress::EXPECTED, ServerAddress::parse),
     }
-}
-
-fn engine<F: Fn(&str) -> Option<String>>(vars: &mut Vars<F>) -> Option<EngineAddress> {
-    const NAME: &str = "DOCKER_HOST";
-    let verify = vars.flag("DOCKER_TLS_VERIFY", false);
-    let Some(value) = vars.text(NAME) else {
-        let runtime_dir = vars.text("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let home = vars.text("HOME").map(PathBuf::from);
-        return Some(EngineAddress::Unix(default_engine_socket(runtime_dir, home, |path| path.exists())));
-    };
-    let expected = "unix:///path/of/the.socket, tcp://host:2375 or http://host:2375";
-    match EngineAddress::parse(&value) {
-        Ok(EngineAddress::Tcp { .. }) if verify => {
-            let expected = format!("{expected}; TLS to the engine (DOCKER_TLS_VERIFY) is not available yet");
-            vars.problems.push(Problem::Value { name: NAME, value, expected });
-            None
-        }
-        Ok(address) => Some(address),
-        Err(_) if value.contains('@') => {
-            vars.problems.push(Problem::Hidden { name: NAME.to_owned(), expected: expected.to_owned() });
-            None
-        }
-        Err(error) => {
-            let expected = format!("{expected} (https:// and other schemes are not available yet): {error}");
-            vars.problems.push(Problem::Value { name: NAME, value, expected });
-            None
-        }
-    }
-}
-
-/// The engine's socket where `DOCKER_HOST` names none: the first of the usual places that exists, in the order of
-/// PROTOCOL 12, or the first of all, for an engine that is not started yet.
-fn default_engine_socket(
-    runtime_dir: Option<PathBuf>,
-    home: Option<PathBuf>,
-    exists: impl Fn(&Path) -> bool,
-) -> PathBuf {
-    let usual = "/var/run/docker.sock";
-    let mut places: Vec<PathBuf> = vec![usual.into(), "/run/docker.sock".into(), "/run/podman/podman.sock".into()];
-    let own = format!("/run/user/{}", rustix::process::getuid().as_raw()).into();
-    for folder in [runtime_dir, Some(own)].into_iter().flatten() {
-        places.extend([folder.join("docker.sock"), folder.join("podman/podman.sock")]);
-    }
-    places.extend(home.map(|home| home.join(".docker/run/docker.sock")));
-    places.into_iter().find(|path| exists(path)).unwrap_or_else(|| usual.into())
 }
 
 /// What the owner of the host allows.

@@ -23,6 +23,16 @@ pub enum Problem {
         /// What it may say.
         expected: String,
     },
+    /// What a variable names cannot be used. The reason holds no secret.
+    #[error("{name}={value:?} cannot be used: {reason}")]
+    Unusable {
+        /// The variable.
+        name: &'static str,
+        /// What it says, or where it is not set, what was taken in its place.
+        value: String,
+        /// What is wrong, and with which file.
+        reason: String,
+    },
     /// A variable that must be set is not.
     #[error("{name} is not set: {hint}")]
     Missing {

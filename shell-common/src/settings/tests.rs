@@ -152,25 +152,74 @@ fn backoff_must_have_room() {
     assert!(all.len() == 1 && all[0].starts_with("RECONNECT_MAX"), "{all:?}");
 }
 
-#[test]
-fn tls_to_the_engine_is_not_there_yet() {
-    let all = problems(&[("DOCKER_HOST", "tcp://h:2376"), ("DOCKER_TLS_VERIFY", "1")]);
-    assert!(all.len() == 1 && all[0].contains("not available yet"), "{all:?}");
-    let all = problems(&[("DOCKER_HOST", "https://h:2376")]);
-    assert!(all.len() == 1 && all[0].contains("not available yet"), "{all:?}");
-    assert_eq!(settings(&[("DOCKER_HOST", "tcp://h:2375")]).unwrap().engine.to_string(), "tcp://h:2375");
+/// The settings for an engine at this address, with these files in `DOCKER_CERT_PATH`.
+fn engine_with(files: &[(&str, &str)], host: &str, verify: &str) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    settings(&[("DOCKER_HOST", host), ("DOCKER_TLS_VERIFY", verify), ("DOCKER_CERT_PATH", path)])
+        .map(|settings| settings.engine.to_string())
+        .map_err(|problems| problems.to_string().replace(path, "CERTS"))
+}
+
+/// A certificate's text and its key's.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["engine".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
 #[test]
-fn the_first_socket_that_exists() {
-    let find = |there: &[&str]| {
-        let runtime_dir = Some(PathBuf::from("/run/user/7"));
-        let there: Vec<&Path> = there.iter().map(Path::new).collect();
-        default_engine_socket(runtime_dir, Some("/home/me".into()), |path| there.contains(&path)).display().to_string()
-    };
-    assert_eq!(find(&["/run/podman/podman.sock", "/run/docker.sock"]), "/run/docker.sock");
-    assert_eq!(find(&["/run/podman/podman.sock", "/run/user/7/docker.sock"]), "/run/podman/podman.sock");
-    assert_eq!(find(&["/run/user/7/podman/podman.sock"]), "/run/user/7/podman/podman.sock");
-    assert_eq!(find(&["/home/me/.docker/run/docker.sock"]), "/home/me/.docker/run/docker.sock");
-    assert_eq!(find(&[]), "/var/run/docker.sock");
+fn tls_to_the_engine() {
+    let ((cert, key), (ca, other_key)) = (certificate(), certificate());
+    let all = [("ca.pem", ca.as_str()), ("cert.pem", cert.as_str()), ("key.pem", key.as_str())];
+    assert_eq!(engine_with(&all, "tcp://h", "1").unwrap(), "tcp://h:2376 (TLS)");
+    assert_eq!(engine_with(&all, "https://h:4000", "1").unwrap(), "tcp://h:4000 (TLS)");
+    assert_eq!(engine_with(&all[..1], "tcp://h", "1").unwrap(), "tcp://h:2376 (TLS)", "not every engine asks");
+    // Without a look at the engine's certificate, as Docker's own clients.
+    assert_eq!(engine_with(&all[1..], "tcp://h", "0").unwrap(), "tcp://h:2376 (TLS)");
+    assert_eq!(engine_with(&[], "https://h", "0").unwrap(), "tcp://h:2376 (TLS)");
+    assert_eq!(engine_with(&[], "http://h", "0").unwrap(), "tcp://h:2375");
+    assert_eq!(engine_with(&[], "unix:///run/d.sock", "1").unwrap(), "unix:///run/d.sock");
+    assert_eq!(settings(&[("DOCKER_HOST", "https://h")]).unwrap().engine.to_string(), "tcp://h:2376 (TLS)");
+    assert_eq!(settings(&[("DOCKER_HOST", "tcp://h")]).unwrap().engine.to_string(), "tcp://h:2375");
+    assert!(!settings(&[("DOCKER_HOST", "https://h")]).unwrap().engine.is_unverified());
+
+    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    for (files, words) in [
+        (&[][..], "CERTS/ca.pem is missing"),
+        (&all[1..], "CERTS/ca.pem is missing"),
+        (&[("ca.pem", "hunter2")], "CERTS/ca.pem holds no certificate in PEM form"),
+        (&[all[0], all[1]], "CERTS/key.pem is missing"),
+        (&[all[0], all[2]], "CERTS/cert.pem is missing"),
+        (&[all[0], all[1], ("key.pem", &other_key)], "key.pem does not belong to cert.pem"),
+        (&[all[0], all[1], ("key.pem", "-----BEGIN hunter2")], "CERTS/key.pem holds no private key"),
+        (&[all[0], all[1], ("key.pem", locked)], "one with a password"),
+        (&[all[0], ("cert.pem", "hunter2"), all[2]], "CERTS/cert.pem holds no certificate"),
+    ] {
+        let told = engine_with(files, "tcp://h", "true").unwrap_err();
+        assert!(told.contains(words) && told.contains("DOCKER_CERT_PATH"), "{words}: {told}");
+        assert!(!told.contains("hunter2") && !told.contains("c2Vj"), "{told}");
+    }
+    let told = engine_with(&all, "http://h", "true").unwrap_err();
+    assert!(told.contains("DOCKER_HOST") && told.contains("without TLS"), "{told}");
+    let shown = format!("{:?}", settings(&[("DOCKER_HOST", "https://h")]).unwrap().engine);
+    assert!(shown.contains("EngineTls"), "{shown}");
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("ca.pem")).unwrap();
+    let vars =
+        [("DOCKER_HOST", "tcp://h"), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", folder.path().to_str().unwrap())];
+    let all = problems(&vars);
+    assert!(all.len() == 1 && all[0].contains("ca.pem is no file"), "{all:?}");
+    let all = problems(&[vars[0], vars[1], ("DOCKER_CERT_PATH", "certs")]);
+    assert!(all.iter().any(|problem| problem.contains("an absolute path")), "{all:?}");
+    let all = problems(&[vars[0], vars[1]]);
+    assert!(all.len() == 1 && all[0].starts_with("DOCKER_CERT_PATH is not set"), "{all:?}");
+    let all = problems(&[vars[0], vars[1], ("HOME", "/nonexistent")]);
+    assert!(all.len() == 1 && all[0].contains("/nonexistent/.docker/ca.pem is missing"), "{all:?}");
 }

@@ -25,12 +25,13 @@ pub(crate) struct Setup {
     vars: Vec<(String, OsString)>,
     secrets: Vec<String>,
     user: Option<u32>,
+    program: Option<PathBuf>,
 }
 
 impl Setup {
     /// An agent that registers with the server's default token, and comes back quickly.
     pub(crate) fn new(url: &str, engine: &Path, data: &Path) -> Self {
-        let setup = Self { data: data.to_owned(), vars: Vec::new(), secrets: Vec::new(), user: None };
+        let setup = Self { data: data.to_owned(), vars: Vec::new(), secrets: Vec::new(), user: None, program: None };
         setup
             .var("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .var("DOCKMON_URL", url)
@@ -72,18 +73,29 @@ impl Setup {
         self
     }
 
+    /// The same with the agent's binary elsewhere, where another user can reach it.
+    pub(crate) fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
     /// The same with a text that must not stand in the log.
     pub(crate) fn secret(mut self, text: &str) -> Self {
         self.secrets.push(text.to_owned());
         self
     }
 
-    pub(crate) fn start(&self) -> Agent {
-        let mut command = Command::new(binary());
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.program.as_deref().unwrap_or_else(|| binary()));
         command.env_clear().envs(self.vars.iter().cloned());
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
+        command
+    }
+
+    pub(crate) fn start(&self) -> Agent {
+        let mut command = self.command();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let stderr = child.stderr.take().expect("it is piped");
@@ -98,8 +110,7 @@ impl Setup {
 
     /// Runs an agent that ends by itself; its exit status, what it said on standard output, and on standard error.
     pub(crate) fn run(&self, arguments: &[&str]) -> (ExitStatus, String, String) {
-        let mut command = Command::new(binary());
-        let output = command.env_clear().envs(self.vars.iter().cloned()).args(arguments).output().unwrap();
+        let output = self.command().stdin(Stdio::null()).args(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status, text(&output.stdout), text(&output.stderr))
     }
@@ -128,6 +139,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// How it was started: another command with the same environment.
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
     /// The folder it keeps its files in.
     pub(crate) fn data(&self) -> &Path {
         &self.setup.data

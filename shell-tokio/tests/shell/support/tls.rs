@@ -1,12 +1,13 @@
 //! Certificates made for one test, and servers that show them.
 
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use tempfile::TempDir;
 
 /// A private authority, with its certificate in a file.
@@ -38,10 +39,37 @@ impl Authority {
 
     /// A server with a certificate for `name`.
     pub(crate) fn server(&self, name: &str) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue(name);
+        config(certificate.der().clone(), &key)
+    }
+
+    /// The same that wants a certificate of its clients, of this authority; by these versions of TLS.
+    pub(crate) fn mutual(&self, name: &str, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue(name);
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("versions")
+            .with_client_cert_verifier(verifier.expect("a verifier"))
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+            .expect("a certificate and its key");
+        Arc::new(config)
+    }
+
+    /// A client's certificate of this authority, in `cert.pem` and `key.pem`.
+    pub(crate) fn client_files(&self, folder: &Path) {
+        let (certificate, key) = self.issue("agent");
+        std::fs::write(folder.join("cert.pem"), certificate.pem()).expect("a file");
+        std::fs::write(folder.join("key.pem"), key.serialize_pem()).expect("a file");
+    }
+
+    fn issue(&self, name: &str) -> (Certificate, KeyPair) {
         let key = key();
         let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        config(certificate.der().clone(), &key)
+        (params.signed_by(&key, &self.issuer).expect("a certificate"), key)
     }
 }
 

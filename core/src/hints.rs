@@ -1,9 +1,11 @@
-//! What to do about a connection or a registration that failed, in words for the person who reads the log.
+//! What to do about a connection or a registration that failed, in words for the person who reads the log, the status
+//! or the doctor's report.
 
+use crate::docker::DockerError;
 use crate::input::ConnectError;
 
 /// A sentence for a connection that could not be made.
-pub(crate) fn for_connect(error: &ConnectError) -> &'static str {
+pub fn for_connect(error: &ConnectError) -> &'static str {
     match error {
         ConnectError::Resolve { .. } => "check the host name in DOCKMON_URL and the DNS servers of this host",
         ConnectError::Tcp { .. } => {
@@ -25,8 +27,27 @@ pub(crate) fn for_connect(error: &ConnectError) -> &'static str {
     }
 }
 
-/// A sentence for the server's `auth_error` texts (SERVER.md 2).
-pub(crate) fn for_auth_error(error: &str, permanent: bool) -> &'static str {
+/// A sentence for an engine that does not do what it should.
+pub fn for_engine(error: &DockerError) -> &'static str {
+    match error {
+        DockerError::Unreachable { reason, .. } if reason.contains("ermission denied") => {
+            "no permission on the engine's socket: run the agent as root or add its user to the socket's group \
+             (docker run --group-add $(stat -c %g /var/run/docker.sock))"
+        }
+        DockerError::Unreachable { reason, .. } if reason.contains("No such file") => {
+            "no engine socket: mount it (-v /var/run/docker.sock:/var/run/docker.sock) or set DOCKER_HOST"
+        }
+        DockerError::Unreachable { reason, .. } if reason.contains("TLS") => {
+            "the engine is not reached with DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH as they are"
+        }
+        DockerError::Unreachable { .. } => "the engine is away: waiting for it",
+        DockerError::Incompatible(_) => "waiting for another engine",
+        _ => "the engine's event stream ended: opening it again",
+    }
+}
+
+/// A sentence for the server's `auth_error` texts (SERVER.md 2); `permanent`: it was a permanent token.
+pub fn for_auth_error(error: &str, permanent: bool) -> &'static str {
     let has = |words: &str| error.contains(words);
     if has("expired") {
         "registration tokens last 15 minutes: make a new one in DockMon and start the agent with it"

@@ -1,0 +1,139 @@
+//! A socket proxy before an engine that lets only some calls through, as the usual ones do: by sections of the Engine
+//! API, `POST` for all that changes something, and `ALLOW_START`, `ALLOW_STOP` and `ALLOW_RESTARTS`.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// As HAProxy says it.
+const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 93\r\nCache-Control: no-cache\r\n\
+    Content-Type: text/html\r\nConnection: close\r\n\r\n<html><body><h1>403 Forbidden</h1>\n\
+    Request forbidden by administrative rules.\n</body></html>\n";
+
+pub(crate) struct ForbiddingProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: PathBuf,
+    allowed: Mutex<BTreeSet<String>>,
+    /// Method and path of each refused call.
+    refused: Mutex<Vec<String>>,
+    over: AtomicBool,
+}
+
+impl ForbiddingProxy {
+    /// `allowed` are the variables that are set to 1.
+    pub(crate) fn before(engine: &Path, allowed: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let allowed = Mutex::new(allowed.iter().map(|name| (*name).to_owned()).collect());
+        let (refused, over) = (Mutex::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { engine: engine.to_owned(), allowed, refused, over });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for agent in listener.incoming().map_while(Result::ok) {
+                if accepting.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = Arc::clone(&accepting);
+                // Whoever hangs up in the middle is missed by nobody.
+                thread::spawn(move || shared.serve(agent));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// For `DOCKER_HOST`.
+    pub(crate) fn url(&self) -> String {
+        format!("tcp://{}", self.address)
+    }
+
+    /// Sets one more variable to 1.
+    pub(crate) fn allow(&self, variable: &str) {
+        self.shared.allowed.lock().unwrap_or_else(PoisonError::into_inner).insert(variable.to_owned());
+    }
+
+    /// The refused calls so far, as `GET /events`.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for ForbiddingProxy {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        // Wakes the one that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    /// One request for each connection: the engine is asked to close behind its answer, so that none passes unseen.
+    fn serve(&self, mut agent: TcpStream) -> io::Result<()> {
+        let mut head = Vec::new();
+        let end = loop {
+            if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end;
+            }
+            let mut piece = [0; 4096];
+            let read = agent.read(&mut piece)?;
+            if read == 0 {
+                return Ok(());
+            }
+            head.extend_from_slice(&piece[..read]);
+        };
+        let body = head.split_off(end + 4);
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let mut line = text.split(' ');
+        let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
+        let path = unversioned(target.split('?').next().unwrap_or_default());
+        if !self.allows(method, path) {
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {path}"));
+            agent.write_all(FORBIDDEN.as_bytes())?;
+            return agent.shutdown(Shutdown::Write);
+        }
+        let mut engine = UnixStream::connect(&self.engine)?;
+        let closing =
+            text.replacen("\r\n", "\r\nConnection: close\r\n", 1).replace("\r\nconnection: close\r\n", "\r\n");
+        engine.write_all(closing.as_bytes())?;
+        engine.write_all(&body)?;
+        let (mut from_agent, mut to_engine) = (agent.try_clone()?, engine.try_clone()?);
+        thread::spawn(move || {
+            let _ = io::copy(&mut from_agent, &mut to_engine);
+            // The agent went away: the engine's stream has no reader any more.
+            let _ = to_engine.shutdown(Shutdown::Both);
+        });
+        io::copy(&mut engine, &mut agent)?;
+        agent.shutdown(Shutdown::Both)
+    }
+
+    fn allows(&self, method: &str, path: &str) -> bool {
+        let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_set = |name: &str| allowed.contains(name);
+        let alone = match path.rsplit('/').next() {
+            Some("start") => is_set("ALLOW_START"),
+            Some("stop") => is_set("ALLOW_STOP") || is_set("ALLOW_RESTARTS"),
+            Some("restart" | "kill") => is_set("ALLOW_RESTARTS"),
+            _ => false,
+        };
+        if alone && path.starts_with("/containers/") {
+            return true;
+        }
+        let section = path.split('/').nth(1).unwrap_or_default().to_ascii_uppercase();
+        (matches!(method, "GET" | "HEAD") || is_set("POST")) && is_set(&section)
+    }
+}
+
+fn unversioned(path: &str) -> &str {
+    match path.strip_prefix("/v1.").and_then(|rest| rest.find('/').map(|slash| &rest[slash..])) {
+        Some(rest) => rest,
+        None => path,
+    }
+}
