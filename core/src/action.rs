@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::docker::{ApiVersion, DockerRequest};
 use crate::files::FilesRequest;
 use crate::ids::OpId;
+use crate::input::Blob;
 use crate::probe::ProbeRequest;
 use crate::secret::Secret;
 
@@ -55,6 +56,22 @@ pub enum Action {
         api: Option<ApiVersion>,
         /// What to ask.
         request: DockerRequest,
+    },
+    /// Grant so many bytes more to be read of a stream that goes both ways. It begins with none. Result:
+    /// [`DockerEvent::Bytes`](crate::DockerEvent::Bytes).
+    Read {
+        /// The request that is the stream.
+        op: OpId,
+        /// How many.
+        bytes: usize,
+    },
+    /// Write to a stream that goes both ways, behind all written before. Result:
+    /// [`DockerEvent::Written`](crate::DockerEvent::Written).
+    Write {
+        /// The request that is the stream.
+        op: OpId,
+        /// What.
+        bytes: Blob,
     },
     /// Do something to a file below `DATA_PATH`. Result: [`Input::Disk`](crate::Input::Disk).
     Disk {

@@ -12,6 +12,7 @@ use crate::commands::Commands;
 use crate::config::{Config, Saved};
 use crate::engine::Engine;
 use crate::events::{World, follow, keep_cursor, save_cursor};
+use crate::exec_sessions::ExecSessions;
 use crate::health_checks::HealthChecks;
 use crate::host_stats::HostStats;
 use crate::ids::OpId;
@@ -44,6 +45,7 @@ pub struct Agent {
     host_stats: HostStats,
     health_checks: HealthChecks,
     commands: Commands,
+    shells: ExecSessions,
     status: Keeper,
     saved_cursor: Option<String>,
     phase: Phase,
@@ -56,6 +58,8 @@ pub struct Load {
     pub tasks: usize,
     /// Operations that a workflow waits for.
     pub operations: usize,
+    /// Shells in containers, among them those that are being ended.
+    pub shells: usize,
     /// Streams of statistics that are open.
     pub stats_streams: usize,
     /// HTTP health checks that are run, and how many of them are under way.
@@ -104,6 +108,7 @@ impl Agent {
             host_stats: HostStats::default(),
             health_checks: HealthChecks::default(),
             commands: Commands::default(),
+            shells: ExecSessions::default(),
             tasks: Tasks::default(),
             status: Keeper::default(),
             saved_cursor: saved.cursor,
@@ -192,6 +197,7 @@ impl Agent {
         Load {
             tasks: self.tasks.len(),
             operations: self.shared.ops.borrow().under_way(),
+            shells: self.shells.len(),
             stats_streams: self.stats.streams(),
             health_checks: self.health_checks.load(),
             owed_frames: self.shared.outbox.borrow().waiting(),
@@ -228,6 +234,7 @@ impl Agent {
                 LinkEvent::Up => self.up(),
                 LinkEvent::Frame(text) => self.frame(&text.0),
                 LinkEvent::Down => {
+                    self.shells.link_lost(&mut self.tasks);
                     self.stats.stop_soon(&self.shared);
                     self.host_stats.stop();
                     self.health_checks.link_lost(&self.shared);
@@ -253,6 +260,10 @@ impl Agent {
             }
             Ok(Inbound::Push { kind, payload }) if HealthChecks::takes(&kind) => {
                 self.health_checks.push(&self.shared, &kind, payload);
+            }
+            Ok(Inbound::Push { kind, payload }) if kind == "shell_session" => {
+                let stopping = self.phase != Phase::Running;
+                self.shells.push(&self.shared, &mut self.tasks, payload, stopping);
             }
             Ok(Inbound::Push { kind, .. }) => info!(kind, "ignored a push that this agent does not know"),
             Ok(Inbound::AuthSuccess { .. } | Inbound::AuthError { .. }) => {
@@ -286,6 +297,7 @@ impl Agent {
         self.health_checks.tick(&self.shared);
         self.link.pump(&self.shared);
         self.health_checks.pump(&self.shared, &mut self.link);
+        self.shells.pump(&self.shared, &self.tasks, &mut self.link);
         self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
         self.finish();
         self.keep_status();
@@ -321,6 +333,7 @@ impl Agent {
             info!("shutting down");
             self.shared.world.borrow_mut().frozen = true;
             self.health_checks.stop(&self.shared);
+            self.shells.shut_down(&mut self.tasks);
             self.phase = Phase::Finishing(self.shared.now.get().mono + FINISH_WITHIN);
         }
     }
@@ -328,7 +341,7 @@ impl Agent {
     fn finish(&mut self) {
         let now = self.shared.now.get().mono;
         match self.phase {
-            Phase::Finishing(until) if now >= until || (self.commands.are_done(&self.tasks) && self.told()) => {
+            Phase::Finishing(until) if now >= until || self.is_done() => {
                 self.phase = Phase::Saving(self.spawn(|cx| async move {
                     save_cursor(&cx).await;
                 }));
@@ -344,6 +357,11 @@ impl Agent {
             }
             _ => {}
         }
+    }
+
+    /// Whether nothing is under way that deserves to be finished.
+    fn is_done(&self) -> bool {
+        self.commands.are_done(&self.tasks) && self.shells.are_done() && self.told()
     }
 
     /// Whether the server has read every event that was taken in: only then does the cursor say so, and the next life

@@ -183,8 +183,15 @@ pub enum DockerEvent {
     Opened,
     /// One JSON value of a stream, raw.
     Item(Box<RawValue>),
-    /// A piece of a stream of bytes.
+    /// A piece of a stream of bytes. Of one that goes both ways never more than was granted with
+    /// [`Action::Read`](crate::Action::Read).
     Bytes(Blob),
+    /// So many bytes of [`Action::Write`](crate::Action::Write) have left for the engine since the last such event: the
+    /// credit returns. Also those that nobody can take any more, since the other side has stopped reading.
+    Written {
+        /// How many.
+        bytes: usize,
+    },
     /// The answer of a unary request (nothing where the engine gives no body), or the end of a stream (always nothing).
     Done(Result<Option<Box<RawValue>>, DockerError>),
 }

@@ -9,6 +9,7 @@
 //!    │ link       connect, register, keep alive, come back      wire   the JSON │
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
+//!    │ exec_sessions   terminals in containers, and their processes' end        │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ status     how the agent is                hints   what to do about it   │
 //!    │ compose    where Compose files are, what stands in them                  │
@@ -55,6 +56,7 @@ mod details;
 pub mod docker;
 mod engine;
 mod events;
+mod exec_sessions;
 mod files;
 mod health_checks;
 pub mod hints;

@@ -42,6 +42,12 @@ pub trait DockerExecutor {
     /// Starts a request, whose results come back as [`Input::Docker`].
     fn execute(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest);
 
+    /// Grants bytes to be read of a stream that goes both ways; ops it does not know are passed over.
+    fn read(&mut self, op: OpId, bytes: usize);
+
+    /// Writes to a stream that goes both ways; ops it does not know are passed over.
+    fn write(&mut self, op: OpId, bytes: Vec<u8>);
+
     /// Ends a request; ops it does not know are passed over.
     fn cancel(&mut self, op: OpId);
 }
@@ -129,6 +135,8 @@ impl<R: Runtime, E: DockerExecutor> World<R, E> {
             Action::Ping { op, number } => self.sockets.ping(op, number),
             Action::Close { op, code, reason } => self.sockets.close(op, code, reason),
             Action::Docker { op, api, request } => self.engine.execute(op, api, request),
+            Action::Read { op, bytes } => self.engine.read(op, bytes),
+            Action::Write { op, bytes } => self.engine.write(op, bytes.0),
             Action::Disk { op, request } => self.disk.execute(op, request),
             Action::Files { op, request } => self.files.execute(op, request),
             Action::SampleHost { op } => {

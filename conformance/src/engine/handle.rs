@@ -178,12 +178,20 @@ impl SimulatedEngine {
         self.shared.lock().dropped_events
     }
 
+    /// The command lines of what runs in a container, its first process first; none if it does not run.
+    ///
+    /// # Errors
+    /// If there is no such container.
+    pub fn processes(&self, id: &str) -> Result<Vec<String>, EngineError> {
+        self.with_model(|model, _| model.processes(id))
+    }
+
     /// Ends every connection at once, in the middle of whatever it was at. New ones are served.
     pub fn cut(&self) {
         self.shared.cut(false);
     }
 
-    /// Ends every connection with an open stream at once: events, statistics, pulls.
+    /// Ends every connection with an open stream at once: events, statistics, pulls, execs.
     pub fn cut_streams(&self) {
         self.shared.cut(true);
     }

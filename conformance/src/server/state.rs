@@ -14,6 +14,7 @@ use super::fault_io::Faults;
 use super::frames::{FrameKind, Journal};
 use super::identities::{Host, Identities};
 use super::options::ServerOptions;
+use super::shells::ShellBook;
 use super::tls::Tls;
 use super::violations;
 
@@ -122,6 +123,7 @@ pub(super) struct State {
     pub(super) main: Journal,
     pub(super) stats: Journal,
     pub(super) answers: AnswerBook,
+    pub(super) shells: ShellBook,
     pub(super) identities: Identities,
     pub(super) registrations: Vec<Registration>,
     pub(super) refusals: Vec<Refusal>,
@@ -157,7 +159,10 @@ impl State {
 
     /// Notes a frame, the answer in it and the rules it breaks.
     pub(super) fn received(&mut self, connection: u64, kind: FrameKind, text: &str, json: &Value, keep: usize) {
-        let broken = violations::of(&kind, json);
+        let mut broken = violations::of(&kind, json);
+        if kind == FrameKind::Event("shell_data".to_owned()) {
+            broken.extend(self.shells.note(&json["payload"], connection, keep));
+        }
         let journal = if kind == FrameKind::StatsSocket { &mut self.stats } else { &mut self.main };
         let frame = journal.push(connection, kind, text, keep);
         if let FrameKind::Answer(id) = &frame.kind {

@@ -17,6 +17,12 @@ const SHOWN: usize = 12;
 /// Something did not come in time; its text shows what came last. `{:?}` is the same text, for `unwrap`.
 pub struct WaitError(String);
 
+impl WaitError {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl fmt::Display for WaitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

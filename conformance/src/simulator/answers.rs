@@ -5,7 +5,9 @@ use dockmon_core::docker::{self, DockerError, DockerRequest};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::engine::model::{ApiVersion, EngineError, EventWindow, Filters, LogQuery, Model, Nanos, Pull};
+use crate::engine::model::{
+    ApiVersion, EngineError, EventWindow, Filters, LogQuery, Model, Nanos, Pull, Resized, Started,
+};
 
 /// What a request comes to.
 pub(super) enum Answer {
@@ -13,6 +15,8 @@ pub(super) enum Answer {
     One(Option<Box<RawValue>>),
     Bytes(Blob),
     Pull(Pull),
+    /// The agent is joined to an exec.
+    Attach(Started),
     Follow(Box<EventWindow>, ApiVersion),
     /// By the container's full id.
     Sample(String),
@@ -71,6 +75,18 @@ fn carry_out(model: &mut Model, api: ApiVersion, request: &DockerRequest, now: N
             let window = model.events_window(since.as_deref(), until.as_deref(), Some(&filters), now)?;
             Ok(Answer::Follow(Box::new(window), api))
         }
+        Ask::ExecCreate { id, body } => {
+            let id = model.create_exec(id.as_str(), body.get(), now)?;
+            json(serde_json::json!({ "Id": id }))
+        }
+        Ask::ExecStart { id } => Ok(Answer::Attach(model.start_exec(id, r#"{"Tty":true}"#, now)?)),
+        Ask::ExecResize { id, height, width } => {
+            match model.resize_exec(id, &height.to_string(), &width.to_string())? {
+                Resized::Done(_) => Ok(Answer::One(None)),
+                Resized::NotStarted => Err(EngineError::new(500, "timeout waiting for exec session ready")),
+            }
+        }
+        Ask::ExecInspect { id } => json(model.inspect_exec(id)?),
 
         Ask::ImageList => json(model.list_images(&every, api)?),
         Ask::ImageInspect { name } => json(model.inspect_image(name, api)?),

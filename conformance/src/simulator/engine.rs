@@ -16,13 +16,15 @@ use crate::engine::model::{ApiVersion, Event, EventFilter, EventWindow, Model};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A request that the agent waits for.
-enum Open {
+pub(super) enum Open {
     /// Asked; nothing has come of it yet.
     Asked,
     /// The events from here on.
     Follows { filter: EventFilter, api: ApiVersion },
     /// The statistics of a container.
     Samples(String),
+    /// It is joined to this exec, of which it may read so many bytes more. `said`: what the engine says in its place.
+    Exec { id: String, granted: usize, said: Option<Vec<u8>> },
     /// Its last result is on its way.
     Ends,
 }
@@ -33,7 +35,7 @@ pub(super) struct Engine {
     pub(super) up: bool,
     /// Whether it drops the events of those who follow, though its ring holds them.
     pub(super) deaf: bool,
-    open: BTreeMap<OpId, Open>,
+    pub(super) open: BTreeMap<OpId, Open>,
     /// When the last result of a stream comes, so that none overtakes it.
     last: BTreeMap<OpId, Duration>,
     /// All that ever happened.
@@ -121,6 +123,7 @@ impl Engine {
             None if waited_for => self.reply(stage, op, answer),
             None => {}
         }
+        self.go_on(stage);
     }
 
     fn reply(&mut self, stage: &mut Stage, op: OpId, answer: Result<Answer, DockerError>) {
@@ -143,6 +146,7 @@ impl Engine {
                 self.tell(stage, op, DockerEvent::Opened);
                 self.open.insert(op, Open::Samples(id));
             }
+            Ok(Answer::Attach(started)) => self.attach(stage, op, started),
             Ok(Answer::Follow(window, api)) => self.follow(stage, op, *window, api),
         }
     }
@@ -194,6 +198,8 @@ impl Engine {
 
     /// A second for the streams of statistics.
     pub(super) fn sample(&mut self, stage: &mut Stage) {
+        // Time has passed, for shells that wait for it, too.
+        self.go_on(stage);
         let samplers: Vec<(OpId, String)> = self
             .open
             .iter()
@@ -241,7 +247,7 @@ impl Engine {
         }
     }
 
-    fn end(&mut self, stage: &mut Stage, op: OpId, result: Result<Option<Box<RawValue>>, DockerError>) {
+    pub(super) fn end(&mut self, stage: &mut Stage, op: OpId, result: Result<Option<Box<RawValue>>, DockerError>) {
         self.tell(stage, op, DockerEvent::Done(result));
         if let Some(open) = self.open.get_mut(&op) {
             *open = Open::Ends;
@@ -249,7 +255,7 @@ impl Engine {
     }
 
     /// Sends a result, behind those of the same request before it.
-    fn tell(&mut self, stage: &mut Stage, op: OpId, event: DockerEvent) {
+    pub(super) fn tell(&mut self, stage: &mut Stage, op: OpId, event: DockerEvent) {
         if !self.open.contains_key(&op) {
             return;
         }

@@ -32,6 +32,7 @@ mod answers;
 mod chance;
 mod disk;
 mod engine;
+mod execs;
 mod files;
 mod history;
 mod ledger;

@@ -266,6 +266,8 @@ impl World {
                 stage.after(Duration::from_secs(2), Happening::Input { process, input });
             }
             Action::Docker { op, api, request } => self.engine.ask(stage, op, api, request),
+            Action::Read { op, bytes } => self.engine.read(stage, op, bytes),
+            Action::Write { op, bytes } => self.engine.write(stage, op, &bytes),
             Action::Disk { op, request } => self.disk.begin(stage, op, request),
             Action::Files { op, request } => files::look(stage, op, request),
             Action::Probe { op, .. } => {

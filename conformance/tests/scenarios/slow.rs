@@ -10,11 +10,13 @@ use crate::support::stage::Stage;
 
 #[test]
 fn what_takes_long() {
-    let scenarios: [(&str, fn()); 5] = [
+    let scenarios: [(&str, fn()); 7] = [
         ("an inspect that hangs", an_inspect_that_hangs_is_given_up),
         ("an engine that hangs", a_server_that_is_there_before_its_engine_waits_in_peace),
         ("a registration without an answer", a_server_that_does_not_answer_a_registration),
         ("a slow link", crate::statistics::a_slow_link_has_the_newest_samples_and_every_answer),
+        ("much output of a shell", crate::shells_slow::on_the_simulated_engine),
+        ("much output of a shell on Docker", crate::shells_slow::on_docker),
         ("a half-open link", a_link_whose_other_end_vanished_is_given_up),
     ];
     together(scenarios.map(|(name, scenario)| (name.to_owned(), scenario)));

@@ -41,7 +41,7 @@ impl GetLogs {
                     result.doing("get logs")?;
                     return Ok(vec![("logs", reader.finish())]);
                 }
-                DockerEvent::Opened | DockerEvent::Item(_) => {}
+                DockerEvent::Opened | DockerEvent::Item(_) | DockerEvent::Written { .. } => {}
             }
         }
     }

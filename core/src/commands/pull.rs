@@ -56,7 +56,7 @@ impl PullImage {
                     result.doing("pull image")?;
                     return Ok(vec![("image", json(&self.image))]);
                 }
-                DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+                DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
             }
         }
     }

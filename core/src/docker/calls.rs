@@ -231,7 +231,7 @@ calls! {
     Info              GET    "/info"                       Info       for Registration;
 
     ContainerList     GET    "/containers/json"            Containers for ContainerList Events Images Volumes;
-    ContainerInspect  GET    "/containers/{id}/json"       Containers for OwnContainer ContainerList Events Logs Operations;
+    ContainerInspect  GET    "/containers/{id}/json"       Containers for OwnContainer ContainerList Events Logs Operations Shells;
     ContainerCreate   POST   "/containers/create"          Containers for Creation;
     ContainerStart    POST   "/containers/{id}/start"      Containers or ALLOW_START for Operations;
     ContainerStop     POST   "/containers/{id}/stop"       Containers or ALLOW_STOP for Operations;
@@ -241,6 +241,10 @@ calls! {
     ContainerUnpause  POST   "/containers/{id}/unpause"    Containers for Operations;
     ContainerRemove   DELETE "/containers/{id}"            Containers for Operations;
     ContainerRename   POST   "/containers/{id}/rename"     Containers for Operations;
+    ExecCreate        POST   "/containers/{id}/exec"       Containers for Shells;
+    ExecStart         POST   "/exec/{id}/start"            Exec       for Shells;
+    ExecResize        POST   "/exec/{id}/resize"           Exec       for Shells;
+    ExecInspect       GET    "/exec/{id}/json"             Exec       for Shells;
     ContainerLogs     GET    "/containers/{id}/logs"       Containers for Logs;
     ContainerStats    GET    "/containers/{id}/stats"      Containers for Statistics;
     Events            GET    "/events"                     Events     for Events;

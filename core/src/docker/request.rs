@@ -120,6 +120,33 @@ pub enum DockerRequest {
         /// Its new name.
         name: String,
     },
+    /// `POST /containers/{id}/exec`
+    ExecCreate {
+        /// The container.
+        id: ContainerId,
+        /// The raw `ExecConfig` body.
+        body: Box<RawValue>,
+    },
+    /// `POST /exec/{id}/start` of an exec with a TTY. *Stream* of raw bytes in both directions: what is read is granted
+    /// ([`Action::Read`](crate::Action::Read)), what is written returns as credit. It ends where the exec's output does.
+    ExecStart {
+        /// As `ExecCreate` gave it.
+        id: String,
+    },
+    /// `POST /exec/{id}/resize?h=…&w=…`
+    ExecResize {
+        /// As `ExecCreate` gave it.
+        id: String,
+        /// Rows of the terminal.
+        height: u16,
+        /// Columns.
+        width: u16,
+    },
+    /// `GET /exec/{id}/json`
+    ExecInspect {
+        /// As `ExecCreate` gave it.
+        id: String,
+    },
     /// `GET /containers/{id}/logs` with both streams and timestamps. *Stream* of raw bytes (multiplexed unless the
     /// container has a TTY).
     ContainerLogs {
@@ -224,10 +251,11 @@ impl DockerRequest {
             | Self::Info
             | Self::ContainerList
             | Self::ContainerInspect { .. }
+            | Self::ExecInspect { .. }
             | Self::ImageInspect { .. }
             | Self::NetworkList
             | Self::NetworkInspect { .. } => Lane::Quick,
-            Self::ContainerStats { .. } | Self::Events { .. } => Lane::Stream,
+            Self::ContainerStats { .. } | Self::ExecStart { .. } | Self::Events { .. } => Lane::Stream,
             Self::ContainerLogs { .. }
             | Self::ContainerCreate { .. }
             | Self::ContainerStart { .. }
@@ -238,6 +266,8 @@ impl DockerRequest {
             | Self::ContainerUnpause { .. }
             | Self::ContainerRemove { .. }
             | Self::ContainerRename { .. }
+            | Self::ExecCreate { .. }
+            | Self::ExecResize { .. }
             | Self::ImageList
             | Self::ImagePull { .. }
             | Self::ImageRemove { .. }

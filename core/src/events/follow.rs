@@ -152,7 +152,7 @@ async fn follow_stream(cx: &Cx) -> DockerError {
                 }
                 DockerEvent::Done(Err(error)) => return error,
                 DockerEvent::Done(Ok(_)) => return DockerError::Broken("the engine ended the stream".to_owned()),
-                DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+                DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
             }
         },
         Err(error) => error,
@@ -206,7 +206,7 @@ async fn backlog(cx: &Cx) -> Result<Vec<Event>, DockerError> {
             // The engine's clock may be behind: then it tells all it has, and waits for `until`.
             DockerEvent::Done(Ok(_) | Err(DockerError::TimedOut { .. })) => return Ok(events),
             DockerEvent::Done(Err(error)) => return Err(error),
-            DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+            DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
         }
     }
 }
@@ -274,7 +274,7 @@ fn ready(stream: &DockerStream) -> Result<Vec<Event>, DockerError> {
             DockerEvent::Item(item) => events.extend(Event::read(&item)),
             DockerEvent::Done(Err(error)) => return Err(error),
             DockerEvent::Done(Ok(_)) => return Err(DockerError::Broken("the engine ended the stream".to_owned())),
-            DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+            DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
         }
     }
     Ok(events)

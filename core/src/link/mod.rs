@@ -272,6 +272,21 @@ impl Link {
         true
     }
 
+    /// How many bytes of a shell's output may be sent now: none while something owed waits.
+    pub(crate) fn room_for_shells(&self, shared: &Shared) -> usize {
+        match &self.state {
+            State::Live(socket) if shared.outbox.borrow().waiting() == 0 => socket.room_for_shells(),
+            _ => 0,
+        }
+    }
+
+    /// Sends a shell's frame, for which there was room.
+    pub(crate) fn send_of_shell(&mut self, shared: &Shared, frame: Frame) {
+        if let State::Live(socket) = &mut self.state {
+            socket.send_of_shell(&mut shared.ops.borrow_mut(), frame);
+        }
+    }
+
     fn closed(&mut self, shared: &Shared, closed: &SocketClosed, out: &mut Vec<LinkEvent>) {
         if matches!(self.state, State::Closing(..)) {
             self.state = State::Closed;

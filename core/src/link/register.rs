@@ -7,8 +7,6 @@ use crate::policy::{DeedKind, Policy};
 use crate::secret::Secret;
 use crate::wire::{Capabilities, Register};
 
-const HAS_SHELLS: bool = false;
-
 /// What this agent can do so far, and may. Updates, self-updates and Compose come with their own issues.
 fn capabilities(policy: &Policy) -> Capabilities {
     Capabilities {
@@ -16,7 +14,7 @@ fn capabilities(policy: &Policy) -> Capabilities {
         container_updates: false,
         event_streaming: true,
         stats_collection: true,
-        shell_access: HAS_SHELLS && policy.allows(DeedKind::Shell),
+        shell_access: policy.allows(DeedKind::Shell),
         multi_env_files: false,
         self_update: false,
         compose_deployments: false,

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::ops::{Ops, Outcome};
 use super::task::TaskId;
-use crate::action::DataFile;
+use crate::action::{Action, DataFile};
 use crate::backoff::Chance;
 use crate::config::Config;
 use crate::details::Details;
@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::events::{Suspects, World};
 use crate::files::{FilesAnswer, FilesError, FilesRequest};
 use crate::ids::OpId;
-use crate::input::{DiskError, DockerEvent};
+use crate::input::{Blob, DiskError, DockerEvent};
 use crate::outbox::Outbox;
 use crate::permissions::Permissions;
 use crate::secret::Secret;
@@ -197,6 +197,21 @@ impl DockerStream {
                 return event;
             }
         }
+    }
+
+    /// Its name, for [`Action::Read`].
+    pub(crate) const fn op(&self) -> OpId {
+        self.0.op
+    }
+
+    /// Writes to it, if it goes both ways. To be called after it opened.
+    pub(crate) fn write(&self, bytes: Vec<u8>) {
+        self.0.cx.shared.ops.borrow_mut().actions.push_back(Action::Write { op: self.0.op, bytes: Blob(bytes) });
+    }
+
+    /// Grants so many bytes more to be read, if it goes both ways.
+    pub(crate) fn grant(&self, bytes: usize) {
+        self.0.cx.shared.ops.borrow_mut().actions.push_back(Action::Read { op: self.0.op, bytes });
     }
 
     /// What it has brought already, without waiting.

@@ -155,8 +155,10 @@ impl Ops {
             debug!(%op, "a result after the last one");
             return None;
         }
-        let last =
-            !matches!(outcome, Outcome::Docker(DockerEvent::Opened | DockerEvent::Item(_) | DockerEvent::Bytes(_)));
+        let last = match &outcome {
+            Outcome::Docker(event) => matches!(event, DockerEvent::Done(_)),
+            Outcome::Disk(_) | Outcome::Files(_) => true,
+        };
         slot.results.push_back(outcome);
         if last {
             self.end(now, op);

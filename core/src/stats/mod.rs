@@ -191,7 +191,7 @@ impl Stats {
                 source.wait = (source.wait * 2).min(REOPEN.1.max(source.wait));
                 self.by_op.remove(&op);
             }
-            DockerEvent::Opened | DockerEvent::Bytes(_) => {}
+            DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
         }
     }
 

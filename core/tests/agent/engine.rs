@@ -7,6 +7,8 @@ use dockmon_core::{Blob, DockerEvent, Input, OpId, WallTime};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::execs::Execs;
+
 #[derive(Clone, Default)]
 pub(crate) struct Container {
     pub(crate) name: String,
@@ -25,6 +27,8 @@ pub(crate) struct Engine {
     /// What it remembers: the last 256.
     pub(crate) ring: VecDeque<Value>,
     pub(crate) away: bool,
+    /// Whether its containers are: they take no exec then.
+    pub(crate) paused: bool,
     pub(crate) api: (&'static str, &'static str),
     /// Every request, as `Debug` shows it up to the first brace, with the API version it carried.
     pub(crate) requests: Vec<(String, Option<ApiVersion>)>,
@@ -36,6 +40,7 @@ pub(crate) struct Engine {
     pub(crate) failing: Option<(&'static str, u16)>,
     /// What unary requests are answered with instead of the truth, from the end.
     pub(crate) instead: Vec<Value>,
+    pub(crate) execs: Execs,
     streams: BTreeMap<OpId, DockerRequest>,
     out: VecDeque<Input>,
     /// Answers that wait for [`Engine::answer_held`].
@@ -122,11 +127,12 @@ impl Engine {
     pub(crate) fn cancel(&mut self, op: OpId) {
         self.streams.remove(&op);
         self.held.retain(|(held, _)| *held != op);
+        self.execs.cancel(op);
     }
 
     pub(crate) fn poll(&mut self, now: i64) -> Option<Input> {
         self.clock = self.clock.max(now);
-        self.out.pop_front()
+        self.out.pop_front().or_else(|| self.execs.poll())
     }
 
     pub(crate) fn start(&mut self, op: OpId, api: Option<ApiVersion>, request: DockerRequest) {
@@ -174,7 +180,10 @@ impl Engine {
         }
         let stream = matches!(
             request,
-            DockerRequest::Events { .. } | DockerRequest::ContainerStats { .. } | DockerRequest::ContainerLogs { .. }
+            DockerRequest::Events { .. }
+                | DockerRequest::ContainerStats { .. }
+                | DockerRequest::ContainerLogs { .. }
+                | DockerRequest::ExecStart { .. }
         );
         if let (false, Some(body)) = (stream, self.instead.pop()) {
             self.done(op, Ok(Some(raw(&body))));
@@ -226,6 +235,42 @@ impl Engine {
                 self.streams.insert(op, request);
                 return;
             }
+            DockerRequest::ExecCreate { id, body } => match self.containers.get(id.as_str()) {
+                Some(_) if self.paused => {
+                    let message = format!("Container {id} is paused, unpause the container before exec");
+                    self.done(op, Err(DockerError::Status { code: 409, message }));
+                    return;
+                }
+                Some(container) if container.running => self.execs.create(id.as_str(), body.get()),
+                Some(_) => {
+                    let message = format!("Container {id} is not running");
+                    self.done(op, Err(DockerError::Status { code: 409, message }));
+                    return;
+                }
+                None => {
+                    let message = format!("No such container: {id}");
+                    self.done(op, Err(DockerError::Status { code: 404, message }));
+                    return;
+                }
+            },
+            DockerRequest::ExecStart { id } => {
+                if let Err(error) = self.execs.start(op, id) {
+                    self.done(op, Err(error));
+                }
+                return;
+            }
+            DockerRequest::ExecResize { id, height, width } => {
+                let resized = self.execs.resize(id, *height, *width).map(|()| None);
+                self.done(op, resized);
+                return;
+            }
+            DockerRequest::ExecInspect { id } => match self.execs.inspect(id) {
+                Ok(state) => state,
+                Err(error) => {
+                    self.done(op, Err(error));
+                    return;
+                }
+            },
             _ => {
                 self.done(op, Ok(None));
                 return;

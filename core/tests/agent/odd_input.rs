@@ -38,6 +38,10 @@ fn a_key() -> impl Strategy<Value = String> {
             "command",
             "action",
             "container_id",
+            "session_id",
+            "data",
+            "cols",
+            "rows",
             "timeout",
             "config",
             "image",
@@ -132,6 +136,14 @@ fn any_check() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What the server can want of a shell, and others.
+fn a_shell_word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec!["start", "start", "data", "resize", "close"]).prop_map(str::to_owned),
+        "[a-z]{0,6}",
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -190,6 +202,22 @@ proptest! {
         }
         world.command("after", "list_containers", &Value::Null);
         prop_assert!(world.answer("after")["payload"].is_array());
+    }
+
+    #[test]
+    fn any_push_is_survived(pushes in prop::collection::vec((a_shell_word(), any_json(), any_json()), 1..20)) {
+        let mut world = World::registered(Engine::new(&["web"]));
+        for (word, session, rest) in pushes {
+            let mut payload = json!({"action": word, "container_id": crate::engine::id("web"), "session_id": session});
+            if let (Value::Object(payload), Value::Object(rest)) = (&mut payload, rest) {
+                payload.extend(rest);
+            }
+            world.say(&json!({"type": "shell_session", "payload": payload}));
+        }
+        world.break_link();
+        world.run_for(Duration::from_secs(60));
+        let load = world.agent.load();
+        prop_assert_eq!((load.shells, load.operations), (0, 1), "the event stream is all that is left");
     }
 
     #[test]

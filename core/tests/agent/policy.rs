@@ -7,13 +7,14 @@ use crate::engine::{Engine, id};
 use crate::world::{World, config};
 
 /// Requests that change nothing; whatever else reaches the engine does.
-const LOOKS: [&str; 12] = [
+const LOOKS: [&str; 13] = [
     "Version",
     "Info",
     "ContainerList",
     "ContainerInspect",
     "ContainerLogs",
     "ContainerStats",
+    "ExecInspect",
     "Events",
     "ImageList",
     "ImageInspect",

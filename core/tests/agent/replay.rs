@@ -6,6 +6,7 @@ use dockmon_core::{Agent, Input, Now, Saved};
 use serde_json::json;
 
 use crate::engine::{Engine, id};
+use crate::shells::{start, typed};
 use crate::world::{World, config};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -13,6 +14,9 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_recorded_life_replays() {
     let mut world = World::registered(Engine::new(&["web", "db"]));
+    start(&mut world, "s");
+    typed(&mut world, "s", b"hunter2\n");
+    world.engine.execs.print(0, b"$ ");
     world.command("list", "list_containers", &json!(null));
     world.operation("logs", &json!({"action": "get_logs", "container_id": id("web")}));
     world.engine.happen("web", "die", false);
@@ -40,10 +44,13 @@ fn a_recorded_life_replays() {
 
 #[test]
 fn actions_read_back_and_show_no_secret() {
-    let world = World::registered(Engine::new(&["web"]));
+    let mut world = World::registered(Engine::new(&["web"]));
+    start(&mut world, "s");
+    typed(&mut world, "s", b"hunter2\n");
     for line in &world.recorded_actions {
         let action: dockmon_core::Action = serde_json::from_str(line).expect("an action reads back");
         let shown = format!("{action:?}");
         assert!(!shown.contains("permanent-token") && !shown.contains("one-time-token"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
     }
 }

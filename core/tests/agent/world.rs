@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) recorded_inputs: Vec<String>,
     pub(crate) recorded_actions: Vec<String>,
     pub(crate) rules: Rules,
+    /// Bytes on the main socket that have not left, since the link does not drain.
+    pub(crate) stuck: usize,
     inputs: VecDeque<Input>,
 }
 
@@ -122,6 +124,7 @@ impl World {
                 auth,
                 probe: Some(Ok(200)),
             },
+            stuck: 0,
             inputs: VecDeque::new(),
         }
     }
@@ -223,6 +226,8 @@ impl World {
                 self.inputs.push_back(Input::Socket { op, event: SocketEvent::Closed(closed) });
             }
             Action::Docker { op, api, request } => self.engine.start(op, api, request),
+            Action::Read { op, bytes } => self.engine.execs.grant(op, bytes),
+            Action::Write { op, bytes } => self.engine.execs.write(op, &bytes.0),
             Action::Disk { op, request: DiskRequest::Write { file, contents } } => self.write(op, file, &contents),
             Action::Files { op, request } => self.inputs.extend(self.tree.answer(op, request)),
             Action::SampleHost { op } => self.inputs.push_back(Input::Host { op, sample: Box::default() }),
@@ -272,7 +277,9 @@ impl World {
             }
             self.frames.push(value);
         }
-        if self.rules.drain {
+        if !self.rules.drain {
+            self.stuck += if self.main == Some(op) { frame.len() } else { 0 };
+        } else {
             self.inputs.push_back(Input::Socket { op, event: SocketEvent::Sent { bytes: frame.len() } });
         }
     }
@@ -307,6 +314,20 @@ impl World {
     pub(crate) fn say(&mut self, frame: &Value) {
         let op = self.main.expect("connected");
         self.input(Input::Socket { op, event: SocketEvent::Text(Text(frame.to_string())) });
+    }
+
+    /// So much of what was written to an exec is taken.
+    pub(crate) fn written(&mut self, exec: usize, bytes: usize) {
+        self.engine.execs.take_input(exec, bytes);
+        self.settle();
+    }
+
+    /// So much of what is stuck leaves.
+    pub(crate) fn unstick(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.stuck);
+        self.stuck -= bytes;
+        let op = self.main.expect("connected");
+        self.input(Input::Socket { op, event: SocketEvent::Sent { bytes } });
     }
 
     /// The server's side goes away with an error.

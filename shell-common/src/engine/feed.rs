@@ -28,10 +28,10 @@ const HEADERS_LIMIT: usize = 64;
 
 /// An answer that arrives.
 pub(super) struct Feed<Io> {
-    io: Io,
-    body: Body,
+    pub(super) io: Io,
+    pub(super) body: Body,
     /// What was read of the body together with the head.
-    early: Vec<u8>,
+    pub(super) early: Vec<u8>,
 }
 
 impl<Io: Read + Write + Unpin> Feed<Io> {
@@ -40,12 +40,19 @@ impl<Io: Read + Write + Unpin> Feed<Io> {
     /// # Errors
     /// [`DockerError::Broken`] where no answer comes, or none that is HTTP.
     pub(super) async fn open(
-        mut io: Io,
+        io: Io,
         way: &Way,
         call: &Call,
         headers: &HeaderMap,
     ) -> Result<(StatusCode, Self), DockerError> {
-        let request = request(way, call, headers);
+        Self::exchange(io, way, request(way, call, headers)).await
+    }
+
+    /// As [`Feed::open`], with the whole text of the request.
+    ///
+    /// # Errors
+    /// As [`Feed::open`].
+    pub(super) async fn exchange(mut io: Io, way: &Way, request: Vec<u8>) -> Result<(StatusCode, Self), DockerError> {
         let broken = |error: io::Error| way.broken(&error);
         send(&mut io, &request).await.map_err(broken)?;
         drop(request);
@@ -175,7 +182,7 @@ pub(crate) async fn read<Io: Read + Unpin>(io: &mut Io, mut sink: impl FnMut(&[u
     .await
 }
 
-fn broken(error: io::Error) -> DockerError {
+pub(super) fn broken(error: io::Error) -> DockerError {
     DockerError::Broken(error.to_string())
 }
 

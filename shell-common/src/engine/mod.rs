@@ -2,12 +2,13 @@
 //!
 //! Three ways lead to the engine ([`route`]): answers that matter go on as raw JSON ([`raw`]); calls that are just done
 //! or refused are bollard's ([`typed`]); both share connections ([`pool`], [`exchange`]). Streams have one each, which
-//! must cost little ([`streams`], [`feed`]).
+//! must cost little ([`streams`], [`feed`]); an exec's goes both ways ([`duplex`]).
 
 mod address;
 mod body;
 mod connect;
 mod connection;
+mod duplex;
 mod exchange;
 mod feed;
 mod items;
@@ -29,8 +30,8 @@ use std::sync::Arc;
 use bollard::Docker;
 use dockmon_core::docker::{ApiVersion, DockerError, DockerRequest};
 use dockmon_core::{DockerEvent, Input, OpId};
-use futures_channel::mpsc::UnboundedSender;
-use futures_util::future::Abortable;
+use futures_channel::mpsc::{UnboundedSender, unbounded};
+use futures_util::future::{AbortRegistration, Abortable};
 
 pub(crate) use address::Scheme;
 pub use address::{AddressError, EngineAddress};
@@ -39,7 +40,7 @@ pub(crate) use tls::{EngineTls, Trust};
 pub use way::Way;
 
 use crate::{DockerExecutor, Runtime};
-use ops::{Ops, Output};
+use ops::{Ops, Order, Output};
 use pool::Pool;
 use route::Route;
 
@@ -71,8 +72,12 @@ impl<R: Runtime> Engine<R> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (output, registration) = self.ops.start(op, self.inputs.clone());
-        let task = Abortable::new(work(output), registration);
+        let (output, registration) = self.ops.start(op, self.inputs.clone(), None);
+        self.spawn(registration, work(output));
+    }
+
+    fn spawn(&self, registration: AbortRegistration, work: impl Future<Output = ()> + Send + 'static) {
+        let task = Abortable::new(work, registration);
         self.pool.runtime.spawn(async move {
             // Cancelled or done, there is nothing to say about it.
             let _ = task.await;
@@ -110,6 +115,14 @@ impl<R: Runtime> DockerExecutor for Engine<R> {
                 let result = streams::run(pool, stream, &output).await;
                 output.done(result.map(|()| None));
             }),
+            Ok(Route::Duplex(call)) => {
+                let (way, orders) = unbounded();
+                let (output, registration) = self.ops.start(op, self.inputs.clone(), Some(way));
+                self.spawn(registration, async move {
+                    let result = duplex::run(&pool, call, orders, &output).await;
+                    output.done(result.map(|()| None));
+                });
+            }
             Ok(Route::Typed(call)) => match self.docker(api) {
                 Ok(docker) => self.start(op, |output| async move {
                     let result = pool.runtime.with_tokio_timers(typed::run(&docker, call)).await;
@@ -119,6 +132,14 @@ impl<R: Runtime> DockerExecutor for Engine<R> {
             },
             Err(error) => self.refuse(op, error),
         }
+    }
+
+    fn read(&mut self, op: OpId, bytes: usize) {
+        self.ops.order(op, Order::Read(bytes));
+    }
+
+    fn write(&mut self, op: OpId, bytes: Vec<u8>) {
+        self.ops.order(op, Order::Write(bytes));
     }
 
     /// Ends a request, wherever it is, and closes its connection. Unknown and finished ones are passed over.

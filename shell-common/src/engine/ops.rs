@@ -11,29 +11,56 @@ use serde_json::value::RawValue;
 
 /// What cancels each operation that runs. An operation takes itself out when it ends, however it ends.
 #[derive(Clone, Default)]
-pub(super) struct Ops(Arc<Mutex<HashMap<OpId, AbortHandle>>>);
+pub(super) struct Ops(Arc<Mutex<HashMap<OpId, Running>>>);
+
+/// One that runs.
+struct Running {
+    handle: AbortHandle,
+    /// Where its orders go, if it is a stream that goes both ways. What waits in there is bounded by the core's credit.
+    way: Option<UnboundedSender<Order>>,
+}
+
+/// What the core wants of a stream that goes both ways.
+pub(super) enum Order {
+    /// So many bytes more may be read.
+    Read(usize),
+    /// These are to be written.
+    Write(Vec<u8>),
+}
 
 impl Ops {
     /// Takes a new operation in.
-    pub(super) fn start(&self, op: OpId, inputs: UnboundedSender<Input>) -> (Output, AbortRegistration) {
+    pub(super) fn start(
+        &self,
+        op: OpId,
+        inputs: UnboundedSender<Input>,
+        way: Option<UnboundedSender<Order>>,
+    ) -> (Output, AbortRegistration) {
         let (handle, registration) = AbortHandle::new_pair();
-        self.running().insert(op, handle);
+        self.running().insert(op, Running { handle, way });
         (Output { op, inputs, ops: self.clone() }, registration)
+    }
+
+    /// Passes an order on. An operation that is over has no use for it.
+    pub(super) fn order(&self, op: OpId, order: Order) {
+        if let Some(way) = self.running().get(&op).and_then(|running| running.way.as_ref()) {
+            let _ = way.unbounded_send(order);
+        }
     }
 
     /// Ends one. It sends nothing more, apart from what it sent already.
     pub(super) fn cancel(&self, op: OpId) {
-        let handle = self.running().remove(&op);
-        if let Some(handle) = handle {
-            handle.abort();
+        let running = self.running().remove(&op);
+        if let Some(running) = running {
+            running.handle.abort();
         }
     }
 
     /// Ends all.
     pub(super) fn cancel_all(&self) {
         let all = std::mem::take(&mut *self.running());
-        for handle in all.into_values() {
-            handle.abort();
+        for running in all.into_values() {
+            running.handle.abort();
         }
     }
 
@@ -42,7 +69,7 @@ impl Ops {
         self.running().len()
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<OpId, AbortHandle>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<OpId, Running>> {
         // No code of ours runs under the lock, so it cannot be left half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -19,6 +19,8 @@ pub(super) enum Route {
     Typed(Typed),
     /// Many results.
     Stream(Box<Stream>),
+    /// Bytes in both directions, over an upgraded connection.
+    Duplex(Call),
 }
 
 /// Finds the way of a request.
@@ -51,6 +53,14 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
             let target = target.query("stderr", "1").query("timestamps", "1").query("tail", &tail.to_string());
             stream(Method::GET, target, Content::Bytes)?
         }
+        Ask::ExecCreate { id, body } => post(container(api, id.as_str())?.then("/exec"), body)?,
+        Ask::ExecStart { id } => {
+            let target = exec(api, &id)?.then("/start").build()?;
+            let body = Bytes::from_static(br#"{"Detach":false,"Tty":true}"#);
+            Route::Duplex(Call { method: Method::POST, target, body })
+        }
+        Ask::ExecResize { id, height, width } => Route::Typed(Typed::Resize { id: segment(&id)?, height, width }),
+        Ask::ExecInspect { id } => get(exec(api, &id)?.then("/json"))?,
         // Not `one-shot`: without a sample before it an engine has nothing to compute from (PROTOCOL 6).
         Ask::ContainerStats { id } => {
             stream(Method::GET, container(api, id.as_str())?.then("/stats").query("stream", "1"), Content::Items)?
@@ -98,6 +108,10 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
 
 fn container(api: Option<ApiVersion>, id: &str) -> Result<Target, DockerError> {
     Target::new(api, "/containers/").name(id)
+}
+
+fn exec(api: Option<ApiVersion>, id: &str) -> Result<Target, DockerError> {
+    Target::new(api, "/exec/").name(id)
 }
 
 fn events(api: Option<ApiVersion>, since: Option<&str>, until: Option<&str>, kinds: &[EventKind]) -> Target {
@@ -152,7 +166,7 @@ mod tests {
 
     fn line(request: DockerRequest) -> String {
         match route(API, request).unwrap() {
-            Route::Raw(call) => format!("{} {}", call.method, call.target),
+            Route::Raw(call) | Route::Duplex(call) => format!("{} {}", call.method, call.target),
             Route::Stream(stream) => format!("{} {}", stream.call.method, stream.call.target),
             Route::Typed(typed) => panic!("{typed:?}"),
         }
@@ -173,6 +187,10 @@ mod tests {
             "GET /v1.41/containers/web/logs?follow=0&stdout=1&stderr=1&timestamps=1&tail=100"
         );
         assert_eq!(line(DockerRequest::ContainerStats { id: id() }), "GET /v1.41/containers/web/stats?stream=1");
+        let exec = || "e1".to_owned();
+        assert_eq!(line(DockerRequest::ExecCreate { id: id(), body: body() }), "POST /v1.41/containers/web/exec");
+        assert_eq!(line(DockerRequest::ExecStart { id: exec() }), "POST /v1.41/exec/e1/start");
+        assert_eq!(line(DockerRequest::ExecInspect { id: exec() }), "GET /v1.41/exec/e1/json");
         let events = DockerRequest::Events {
             since: Some("17.000000001".into()),
             until: None,

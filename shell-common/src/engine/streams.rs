@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dockmon_core::docker::DockerError;
 use dockmon_core::{Blob, DockerEvent};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::connect::connect;
 use super::exchange::Call;
@@ -81,8 +81,16 @@ async fn open<R: Runtime>(pool: &Pool<R>, stream: Box<Stream>) -> Result<Feed<R:
     if status.is_success() {
         return Ok(feed);
     }
+    Err(refused(&stream.call, status, &mut feed).await)
+}
+
+/// The error for the head of an answer that is no success, with the body behind it.
+pub(super) async fn refused<Io>(call: &Call, status: StatusCode, feed: &mut Feed<Io>) -> DockerError
+where
+    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
     if !(status.is_client_error() || status.is_server_error()) {
-        return Err(refusal::unexpected(status));
+        return refusal::unexpected(status);
     }
     // A refusal whose text is cut or broken is a refusal all the same.
     let mut text = Vec::new();
@@ -94,5 +102,5 @@ async fn open<R: Runtime>(pool: &Pool<R>, stream: Box<Stream>) -> Result<Feed<R:
         });
         more = next.await.unwrap_or(false);
     }
-    Err(refusal::refusal(&stream.call, status, &text))
+    refusal::refusal(call, status, &text)
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bollard::errors::Error as BollardError;
 use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters::{
-    KillContainerOptions, RemoveContainerOptions, RemoveVolumeOptions, RenameContainerOptions, RestartContainerOptions,
-    StopContainerOptions,
+    KillContainerOptions, RemoveContainerOptions, RemoveVolumeOptions, RenameContainerOptions, ResizeExecOptions,
+    RestartContainerOptions, StopContainerOptions,
 };
 use bollard::{BollardRequest, ClientVersion, Docker};
 use dockmon_core::docker::{ApiVersion, DockerError};
@@ -38,6 +38,7 @@ pub(super) enum Typed {
     Unpause { id: String },
     Remove { id: String, force: bool },
     Rename { id: String, name: String },
+    Resize { id: String, height: u16, width: u16 },
     RemoveNetwork { id: String },
     Disconnect { id: String, container: String },
     RemoveVolume { name: String, force: bool },
@@ -85,6 +86,9 @@ pub(super) async fn run(docker: &Docker, call: Typed) -> Result<(), DockerError>
             docker.remove_container(&id, Some(options)).await
         }
         Typed::Rename { id, name } => docker.rename_container(&id, RenameContainerOptions { name }).await,
+        Typed::Resize { id, height, width } => {
+            docker.resize_exec(&id, ResizeExecOptions { h: height.into(), w: width.into() }).await
+        }
         Typed::RemoveNetwork { id } => docker.remove_network(&id).await,
         Typed::Disconnect { id, container } => {
             // By force, or an endpoint whose container is gone could never be taken off.

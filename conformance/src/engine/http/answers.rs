@@ -7,11 +7,13 @@ use bytes::Bytes;
 use hyper::Response;
 use hyper::header::HeaderValue;
 use hyper::http::response::Builder;
+use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 
 use super::shared::{Shared, State, now};
+use super::shell::{attach, feed};
 use super::streams::{EngineBody, Feed, Follower, Sampler, whole};
-use crate::engine::model::{ApiVersion, EngineError, EventWindow, Flavour, Pull};
+use crate::engine::model::{ApiVersion, EngineError, EventWindow, Flavour, Pull, Started};
 
 /// What a route comes to.
 pub(super) enum Answer {
@@ -27,6 +29,10 @@ pub(super) enum Answer {
     /// The statistics of this container, by its full id.
     Sample(String),
     Pull(Box<Pull>),
+    /// An exec that was started, and whoever asked is to be joined to.
+    Attach(Started),
+    /// To be asked again when an exec has changed.
+    NotYet,
 }
 
 impl From<EngineError> for Answer {
@@ -36,7 +42,12 @@ impl From<EngineError> for Answer {
 }
 
 /// Makes the response, and registers whoever is to be told more.
-pub(super) fn respond(shared: &Arc<Shared>, connection: u64, answer: Answer) -> Response<EngineBody> {
+pub(super) fn respond(
+    shared: &Arc<Shared>,
+    connection: u64,
+    answer: Answer,
+    upgrade: Option<OnUpgrade>,
+) -> Response<EngineBody> {
     let mut state = shared.lock();
     let json = |state: &State, status| builder(state, status).header("Content-Type", "application/json");
     match answer {
@@ -86,6 +97,24 @@ pub(super) fn respond(shared: &Arc<Shared>, connection: u64, answer: Answer) -> 
             state.samplers.push(Sampler { connection, container, previous: None, to });
             finish(json(&state, 200), body)
         }
+        Answer::NotYet => refusal(&state, &EngineError::new(500, "timeout waiting for exec session ready")),
+        Answer::Attach(started) => {
+            // From API 1.42 on the engine names what it sends, but not where it was not asked to upgrade.
+            let named = upgrade.is_some() && !started.raw && state.model.profile().api >= ApiVersion::new(1, 42);
+            let kind = if named { "multiplexed" } else { "raw" };
+            let mut builder = builder(&state, if upgrade.is_some() { 101 } else { 200 })
+                .header("Content-Type", format!("application/vnd.docker.{kind}-stream"));
+            if let Some(upgrade) = upgrade {
+                builder = builder.header("Connection", "Upgrade").header("Upgrade", "tcp");
+                drop(state);
+                attach(shared, started, upgrade);
+                return finish(builder, whole(Bytes::new()));
+            }
+            state.set_attached(connection);
+            let (to, body) = Feed::new(1, None);
+            tokio::spawn(feed(Arc::clone(shared), started, to));
+            finish(builder, body)
+        }
         Answer::Pull(pull) => {
             state.set_pulling(connection, true);
             let (to, body) = Feed::new(1, None);
@@ -110,6 +139,12 @@ async fn tell_progress(shared: Arc<Shared>, connection: u64, pull: Pull, to: Fee
 }
 
 impl State {
+    fn set_attached(&mut self, connection: u64) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.attached = true;
+        }
+    }
+
     fn set_pulling(&mut self, connection: u64, pulling: bool) {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.pulling = pulling;

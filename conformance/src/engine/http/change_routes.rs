@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use super::answers::Answer;
 use super::query::text;
 use super::routes::{Asked, Outcome};
-use crate::engine::model::{ApiVersion, EngineError, Filters, Model, Nanos};
+use crate::engine::model::{ApiVersion, EngineError, Filters, Model, Nanos, Resized};
 
 pub(super) fn change(model: &mut Model, asked: &Asked<'_>, parts: &[&str], api: ApiVersion, now: Nanos) -> Outcome {
     match (asked.method, parts.first()) {
         (_, Some(&"containers")) => containers(model, asked, &parts[1..], api, now),
+        (_, Some(&"exec")) => execs(model, asked, &parts[1..], now),
         (_, Some(&"images")) => images(model, asked, &parts[1..], now),
         (_, Some(&"networks")) => networks(model, asked, &parts[1..], now),
         (_, Some(&"volumes")) => volumes(model, asked, &parts[1..], api, now),
@@ -28,6 +29,10 @@ fn containers(model: &mut Model, asked: &Asked<'_>, parts: &[&str], api: ApiVers
             let created = model.create_container(query.get("name"), text(asked.body)?, api, now)?;
             Ok(Answer::Json(201, json!({ "Id": created.id, "Warnings": [] })))
         }
+        ("POST", [id, "exec"]) => {
+            let id = model.create_exec(id, text(asked.body)?, now)?;
+            Ok(Answer::Json(201, json!({ "Id": id })))
+        }
         ("POST", [id, "start"]) => done(model.start_container(id, now)),
         ("POST", [id, "stop"]) => done(model.stop_container(id, now)),
         ("POST", [id, "restart"]) => done(model.restart_container(id, now)),
@@ -36,6 +41,20 @@ fn containers(model: &mut Model, asked: &Asked<'_>, parts: &[&str], api: ApiVers
         ("POST", [id, "unpause"]) => done(model.unpause_container(id, now)),
         ("POST", [id, "rename"]) => done(model.rename_container(id, query.text("name"), now)),
         ("DELETE", [id]) => done(model.remove_container(id, query.flag("force", false), query.flag("v", false), now)),
+        _ => Ok(Answer::NoSuchPage),
+    }
+}
+
+fn execs(model: &mut Model, asked: &Asked<'_>, parts: &[&str], now: Nanos) -> Outcome {
+    match (asked.method, parts) {
+        ("POST", [id, "start"]) => {
+            let started = model.start_exec(id, text(asked.body)?, now)?;
+            Ok(if started.detached && started.said.is_none() { Answer::Empty(200) } else { Answer::Attach(started) })
+        }
+        ("POST", [id, "resize"]) => Ok(match model.resize_exec(id, asked.query.text("h"), asked.query.text("w"))? {
+            Resized::Done(status) => Answer::Empty(status),
+            Resized::NotStarted => Answer::NotYet,
+        }),
         _ => Ok(Answer::NoSuchPage),
     }
 }

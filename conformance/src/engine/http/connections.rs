@@ -10,19 +10,23 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-use super::answers::{broken_json, error, respond};
+use super::answers::{Answer, broken_json, error, respond};
 use super::faults::{Fate, Presence, RequestEntry};
 use super::query::{Query, decode, pattern, split_version};
 use super::routes::{Asked, route};
 use super::shared::{Connection, Shared};
 use super::streams::EngineBody;
 use crate::engine::model::EngineError;
+
+/// How long Docker waits for an exec to be started, of which something is asked that needs it to be.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Listens until the sender of listeners is gone; each new one replaces the last, none means nobody listens.
 pub(in crate::engine) async fn listen(
@@ -72,9 +76,9 @@ pub(in crate::engine) async fn tick(shared: Arc<Shared>, stats_interval: Duratio
 }
 
 /// Takes the entry of a connection out, however its task ends.
-struct Leaving {
-    shared: Arc<Shared>,
-    id: u64,
+pub(super) struct Leaving {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: u64,
 }
 
 impl Drop for Leaving {
@@ -97,7 +101,7 @@ fn serve(shared: &Arc<Shared>, stream: UnixStream) {
         let _leaving = leaving;
         let service = service_fn(move |request| answer(Arc::clone(&serving), id, request));
         // A client that goes away in the middle is no news.
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     });
     if let Some(connection) = shared.lock().connections.get_mut(&id) {
         connection.abort = Some(task.abort_handle());
@@ -109,7 +113,8 @@ async fn answer(
     connection: u64,
     request: Request<Incoming>,
 ) -> Result<Response<EngineBody>, Infallible> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>().filter(|_| head.headers.contains_key("upgrade"));
     let method = head.method.as_str().to_owned();
     let (version, bare) = split_version(head.uri.path());
     let path = decode(bare);
@@ -144,8 +149,13 @@ async fn answer(
     }
     let query = Query::parse(head.uri.query());
     let asked = Asked { method: &method, path: &path, query: &query, version, body: &body };
-    let answer = route(&shared, &asked);
-    Ok(respond(&shared, connection, answer))
+    let mut changes = shared.execs_changed.subscribe();
+    let mut answer = route(&shared, &asked);
+    let until = Instant::now() + READY_WITHIN;
+    while matches!(answer, Answer::NotYet) && matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
+        answer = route(&shared, &asked);
+    }
+    Ok(respond(&shared, connection, answer, upgrade))
 }
 
 /// Binds a socket, replacing a file that an engine before has left.

@@ -8,4 +8,5 @@ mod query;
 mod read_routes;
 mod routes;
 pub(super) mod shared;
+mod shell;
 pub(super) mod streams;

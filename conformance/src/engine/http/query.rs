@@ -81,7 +81,7 @@ pub(super) fn pattern(path: &str) -> String {
             };
             format!("/images/{{name}}{tail}")
         }
-        [kind @ ("containers" | "networks" | "volumes"), id, rest @ ..] if !WORDS.contains(id) => {
+        [kind @ ("containers" | "exec" | "networks" | "volumes"), id, rest @ ..] if !WORDS.contains(id) => {
             let mut pattern = format!("/{kind}/{{id}}");
             for part in rest {
                 pattern.push('/');

@@ -20,6 +20,11 @@ pub(super) fn read(model: &mut Model, asked: &Asked<'_>, parts: &[&str], api: Ap
             Answer::Json(200, model.list_containers(all, &filters()?, api, now)?)
         }
         ["containers", id, "json"] => Answer::Json(200, model.inspect_container(id, api)?),
+        ["containers", id, "top"] => match model.top(id, query.get("ps_args"), now)? {
+            Some(table) => Answer::Json(200, table),
+            None => Answer::Empty(200),
+        },
+        ["exec", id, "json"] => Answer::Json(200, model.inspect_exec(id)?),
         ["containers", id, "logs"] => logs(model, asked, id, api)?,
         ["containers", id, "stats"] => stats(model, asked, id, now)?,
         ["images", "json"] => Answer::Json(200, model.list_images(&filters()?, api)?),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::faults::{Faults, Presence, RequestLog};
@@ -19,6 +19,8 @@ pub(in crate::engine) struct Shared {
     state: Mutex<State>,
     /// Told when orders for faults change, for those that hang.
     pub(in crate::engine) faults_changed: Notify,
+    /// Counts what happens to execs, for those that are joined to them.
+    pub(super) execs_changed: watch::Sender<u64>,
     pub(super) event_buffer: usize,
     pub(super) pull_step: Duration,
 }
@@ -41,6 +43,8 @@ pub(super) struct Connection {
     pub(super) abort: Option<AbortHandle>,
     /// It carries the progress of a pull.
     pub(super) pulling: bool,
+    /// It is joined to an exec.
+    pub(super) attached: bool,
 }
 
 impl Shared {
@@ -57,8 +61,13 @@ impl Shared {
             connections: BTreeMap::new(),
             next_connection: 0,
         };
-        let faults_changed = Notify::new();
-        Arc::new(Self { state: Mutex::new(state), faults_changed, event_buffer: event_buffer.max(1), pull_step })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            faults_changed: Notify::new(),
+            execs_changed: watch::Sender::new(0),
+            event_buffer: event_buffer.max(1),
+            pull_step,
+        })
     }
 
     pub(in crate::engine) fn lock(&self) -> MutexGuard<'_, State> {
@@ -71,6 +80,11 @@ impl Shared {
         let mut state = self.lock();
         let result = change(&mut state.model, now());
         state.tell();
+        let execs_changed = state.model.take_execs_changed();
+        drop(state);
+        if execs_changed {
+            self.execs_changed.send_modify(|count| *count += 1);
+        }
         result
     }
 
@@ -80,7 +94,7 @@ impl Shared {
             let state = self.lock();
             let (following, sampling) = state.streaming();
             let cut = |(id, c): &(&u64, &Connection)| {
-                !only_streams || c.pulling || following.contains(id) || sampling.contains(id)
+                !only_streams || c.pulling || c.attached || following.contains(id) || sampling.contains(id)
             };
             state.connections.iter().filter(cut).filter_map(|(_, c)| c.abort.clone()).collect()
         };

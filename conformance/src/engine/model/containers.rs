@@ -80,6 +80,8 @@ pub struct Container {
     pub(super) seed: u64,
     /// The code it ends with when told to terminate; none: it does not listen and has to be killed.
     pub(super) on_term: Option<i64>,
+    /// The shells of its image.
+    pub(super) shells: Vec<String>,
 }
 
 impl Container {

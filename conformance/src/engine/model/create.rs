@@ -87,6 +87,7 @@ impl Model {
             load: Load::default(),
             seed,
             on_term: Some(0),
+            shells: vec!["sh".to_owned()],
             body,
             config,
         };
@@ -109,7 +110,8 @@ impl Model {
 
     fn wanted_endpoints(&self, body: &Value, api: ApiVersion) -> Result<BTreeMap<String, Endpoint>, EngineError> {
         let mode = body["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
-        if mode.starts_with("container:") {
+        // Podman has no network of the name `none`.
+        if mode.starts_with("container:") || self.podman() && mode == "none" {
             return Ok(BTreeMap::new());
         }
         let default = if self.podman() { "podman" } else { "bridge" };

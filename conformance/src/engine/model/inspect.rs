@@ -55,12 +55,16 @@ impl Model {
         };
         let driver = if self.podman() { "overlay" } else { "overlay2" };
         let layer = |part: &str| format!("{root}/{driver}/{id}{part}");
+        let exec_ids = match self.exec_ids(id).as_slice() {
+            [] if !self.podman() => Value::Null,
+            ids => json!(ids),
+        };
         let mut inspect = json!({
             "Id": id, "Created": rfc3339(c.created), "Path": path, "Args": args, "State": self.state_json(c),
             "Image": c.image_id, "ResolvConfPath": file("resolv.conf"), "HostnamePath": file("hostname"),
             "HostsPath": file("hosts"), "LogPath": file(&format!("{id}-json.log")), "Name": c.slashed,
             "RestartCount": c.restarts, "Driver": driver, "Platform": "linux", "MountLabel": "", "ProcessLabel": "",
-            "AppArmorProfile": "", "ExecIDs": null, "HostConfig": self.host_config_json(c),
+            "AppArmorProfile": "", "ExecIDs": exec_ids, "HostConfig": self.host_config_json(c),
             "GraphDriver": {
                 "Data": {
                     "LowerDir": layer("-init/diff"), "MergedDir": layer("/merged"), "UpperDir": layer("/diff"),
@@ -72,7 +76,6 @@ impl Model {
             "NetworkSettings": self.network_settings(c, api),
         });
         if self.podman() {
-            inspect["ExecIDs"] = json!([]);
             inspect["SizeRootFs"] = json!(0);
         }
         Ok(inspect)

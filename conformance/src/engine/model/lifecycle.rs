@@ -242,7 +242,7 @@ impl Model {
         self.containers[id].status.as_str()
     }
 
-    fn not_running(&self, id: &str) -> String {
+    pub(super) fn not_running(&self, id: &str) -> String {
         format!("{} {id} is not running", if self.modern() { "container" } else { "Container" })
     }
 

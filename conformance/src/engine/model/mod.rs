@@ -9,6 +9,10 @@ mod create;
 mod endpoints;
 mod error;
 mod events;
+mod exec_life;
+#[cfg(test)]
+mod exec_tests;
+mod execs;
 mod figures;
 mod ids;
 mod images;
@@ -16,8 +20,13 @@ mod inspect;
 mod lifecycle;
 mod logs;
 mod networks;
+mod processes;
+mod producers;
 mod profile;
+mod programs;
 mod pull;
+mod script;
+mod shell;
 mod spec;
 mod stats;
 mod system;
@@ -25,6 +34,7 @@ mod system;
 mod tests;
 mod time;
 mod transitions;
+mod tty;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -34,6 +44,8 @@ pub use containers::{Container, Status};
 pub use create::Created;
 pub use error::EngineError;
 pub use events::{Event, EventFilter, EventWindow, Filters};
+pub use exec_life::ExecOutput;
+pub use execs::{Resized, Started};
 pub use figures::Load;
 pub use images::{Image, ImageSpec};
 pub use logs::{LogQuery, LogStream};
@@ -45,8 +57,10 @@ pub use time::Nanos;
 pub use volumes::Volume;
 
 use events::EventLog;
+use execs::Exec;
 pub(crate) use ids::Ids;
 use images::RegistryEntry;
+use processes::Processes;
 
 /// The whole state of one engine.
 #[derive(Debug)]
@@ -59,6 +73,11 @@ pub struct Model {
     booted: Nanos,
     containers: BTreeMap<String, Container>,
     names: BTreeMap<String, String>,
+    execs: BTreeMap<String, Exec>,
+    exec_count: u64,
+    /// Something happened to an exec.
+    execs_changed: bool,
+    processes: Processes,
     images: BTreeMap<String, Image>,
     registry: BTreeMap<String, RegistryEntry>,
     networks: BTreeMap<String, Network>,
@@ -80,6 +99,10 @@ impl Model {
             booted: now.saturating_sub(3_600_000_000_000),
             containers: BTreeMap::new(),
             names: BTreeMap::new(),
+            execs: BTreeMap::new(),
+            exec_count: 0,
+            execs_changed: false,
+            processes: Processes::new(),
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
             networks: BTreeMap::new(),

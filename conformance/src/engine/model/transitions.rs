@@ -86,6 +86,9 @@ impl Model {
         let ran = (now.saturating_sub(container.started_at) / SECOND).to_string();
         let auto_remove = container.host_config("AutoRemove").is_some_and(|v| v == true);
         let code = code.to_string();
+        if !self.podman() {
+            self.end_execs(id, now);
+        }
         if self.modern() || self.podman() {
             // 26.1: `stop` comes before `die`. Podman too, with its own attribute.
             if !self.podman() {
@@ -99,6 +102,7 @@ impl Model {
                 if self.podman() { ("containerExitCode", code.as_str()) } else { ("execDuration", ran.as_str()) };
             self.emit_container("die", id, &[("exitCode", &code), extra], now);
             if self.podman() {
+                self.end_execs(id, now);
                 self.leave_networks(id, now);
                 self.emit_container("cleanup", id, &[], now);
             }
@@ -121,12 +125,14 @@ impl Model {
             container.paused_for += now.saturating_sub(since);
         }
         container.status = Status::Running;
+        self.execs_changed = true;
     }
 
     pub(super) fn destroy(&mut self, id: &str, volumes: bool, now: Nanos) {
         self.emit_container("destroy", id, &[], now);
         let Some(container) = self.containers.remove(id) else { return };
         self.names.remove(&container.name);
+        self.execs.retain(|_, exec| exec.container != id);
         if volumes {
             for mount in container.mounts.iter().filter(|m| m.kind == "volume") {
                 self.remove_if_anonymous(&mount.name, now);

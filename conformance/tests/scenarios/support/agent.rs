@@ -149,6 +149,14 @@ impl Agent {
         &self.setup.data
     }
 
+    /// Its own memory, without files and what it shares, KiB.
+    #[track_caller]
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("a line on private memory");
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+
     /// The log so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -10,5 +10,6 @@ pub(crate) mod objects;
 pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tar;
+pub(crate) mod terminal;
 pub(crate) mod terminator;
 pub(crate) mod told;
