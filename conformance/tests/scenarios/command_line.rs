@@ -78,6 +78,17 @@ fn help_and_version_need_no_settings() {
 }
 
 #[test]
+fn the_calls_to_the_engine_need_no_settings() {
+    let nothing = setup(Path::new("/nonexistent")).without("DOCKMON_URL").without("REGISTRATION_TOKEN");
+    let (status, out, error) = nothing.run(&["calls"]);
+    assert_eq!((status.code(), error.as_str()), (Some(0), ""));
+    assert!(out.contains("/containers/{id}/stats") && out.contains("      POST: 1\n"), "{out}");
+    let (status, out, _) = nothing.run(&["calls", "--read-only"]);
+    assert_eq!(status.code(), Some(0));
+    assert!(out.contains("      POST: 0\n") && !out.contains("DELETE"), "{out}");
+}
+
+#[test]
 fn logs_are_json_or_text() {
     let data = tempfile::tempdir().unwrap();
     let agent = setup(data.path()).start();

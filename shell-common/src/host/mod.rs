@@ -38,9 +38,10 @@ impl Host {
         if clues.cgroup.is_none() {
             clues.cgroup = container::of_containerenv(&text("run/.containerenv")).map(str::to_owned);
         }
-        // The files that Docker and Podman leave say that it is one, if not which.
+        // The files that Docker and Podman leave say that it is one, if not which; but a machine can be made from a
+        // container's files, and keeps them. Its root is no overlay.
         let marked = [".dockerenv", "run/.containerenv"].iter().any(|file| root.join(file).exists());
-        let in_container = container::is_container(&clues) || marked;
+        let in_container = container::is_container(&clues) || (marked && clues.upper_dir.is_some());
         Self { counters: Counters::find(root, in_container), root: root.to_owned(), in_container, clues, mountinfo }
     }
 
@@ -192,11 +193,17 @@ mod tests {
         let hidden = ("proc/self/cgroup", "0::/\n");
         let own = [hidden, ("etc/machine-id", MACHINE), ("proc/stat", "cpu  1\n")];
         for marker in [".dockerenv", "run/.containerenv"] {
-            let root = root(&[own.as_slice(), &[(marker, "")]].concat());
-            let facts = Host::below(root.path(), &ID[..12]).facts();
+            let overlay = "1 2 0:50 / / rw - overlay overlay rw,upperdir=/o/1/diff\n";
+            let image = root(&[own.as_slice(), &[(marker, ""), ("proc/self/mountinfo", overlay)]].concat());
+            let facts = Host::below(image.path(), &ID[..12]).facts();
             assert!(facts.ips_hold_bridges && !facts.has_counters && facts.machine_id.is_none(), "{facts:?}");
-            let hostname = Some(ID[..12].to_owned());
-            assert_eq!(facts.container, ContainerClues { hostname, ..ContainerClues::default() });
+            let (hostname, upper_dir) = (Some(ID[..12].to_owned()), Some("/o/1/diff".to_owned()));
+            assert_eq!(facts.container, ContainerClues { hostname, upper_dir, ..ContainerClues::default() });
+            // A machine that was made from a container's files.
+            let machine = "1 2 8:1 / / rw - ext4 /dev/sda1 rw\n";
+            let machine = root(&[own.as_slice(), &[(marker, ""), ("proc/self/mountinfo", machine)]].concat());
+            let facts = Host::below(machine.path(), "web-1").facts();
+            assert!(!facts.ips_hold_bridges && facts.has_counters, "{facts:?}");
         }
         let podman = root(&[hidden, ("run/.containerenv", &format!("id=\"{ID}\"\n"))]);
         assert_eq!(Host::below(podman.path(), "web-1").facts().container.cgroup.as_deref(), Some(ID));
