@@ -101,7 +101,7 @@ fn finds_nothing(setup: &Setup) -> String {
 
 #[test]
 fn broken_engines() {
-    let cases: [(&str, fn()); 5] = [
+    let cases: [(&str, fn()); 7] = [
         ("no socket", || {
             let place = Place::new(ServerOptions::default());
             place.engine.simulated.as_ref().unwrap().set_presence(Presence::NoSocket).unwrap();
@@ -126,6 +126,17 @@ fn broken_engines() {
             place.engine.simulated.as_ref().unwrap().set_presence(Presence::Refusing).unwrap();
             finds(&place.setup(), "connection", &["Connection refused", "start the engine"]);
         }),
+        ("it hangs", || {
+            let place = Place::new(ServerOptions::default());
+            place.engine.simulated.as_ref().unwrap().hang("/version");
+            finds(&place.setup(), "API version", &["did not answer within 10 s", "hangs"]);
+        }),
+        ("a proxy before it lets only some things pass", || {
+            let place = Place::new(ServerOptions::default());
+            place.engine.simulated.as_ref().unwrap().fail("/containers", 403, "Forbidden", u32::MAX);
+            let out = finds(&place.setup(), "containers", &["dockmon-agent calls", "CONTAINERS"]);
+            assert!(out.contains("ok     API version"), "{out}");
+        }),
         ("too old", || {
             let profile = EngineProfile::docker(ApiVersion::new(1, 23), ApiVersion::new(1, 12));
             let place = Place::with(ServerOptions::default(), EngineOptions::new(profile));
@@ -137,7 +148,7 @@ fn broken_engines() {
 
 #[test]
 fn broken_ways_to_the_server() {
-    let cases: [(&str, fn()); 7] = [
+    let cases: [(&str, fn()); 9] = [
         ("wrong scheme", || {
             let place = Place::new(ServerOptions::default());
             let setup = place.setup().var("DOCKMON_URL", "gopher://dockmon.test");
@@ -181,6 +192,18 @@ fn broken_ways_to_the_server() {
             proxy.refuse(Some(403));
             finds(&setup, "proxy", &["403", "allow it there", "HTTP_PROXY"]);
         }),
+        ("nothing answers", || {
+            let place = Place::new(ServerOptions::default());
+            place.server.stay_silent(true);
+            let out = finds(&place.setup(), "WebSocket", &["no connection within 20 s", "firewall"]);
+            assert!(out.contains("ok     TCP"), "{out}");
+        }),
+        ("no way for statistics", || {
+            let place = Place::new(ServerOptions::default());
+            place.server.stats_link().http_status(Some(404));
+            let out = finds_nothing(&place.setup());
+            assert!(out.contains("note   statistics socket") && out.contains("/api/stats/ws/ingest"), "{out}");
+        }),
         ("no DockMon there", || {
             let place = Place::new(ServerOptions::default());
             place.server.http_status(Some(404));
@@ -201,6 +224,13 @@ fn a_data_folder_that_cannot_be_written() {
         finds(&setup, "folder", &["cannot be written", "ermission denied", "uid 65534", "DATA_PATH"]);
         let deeper = data.join("not/there");
         finds(&setup.data(&deeper), "folder", &["cannot be made", "uid 65534"]);
+        // Root writes through every mode, but not to a file system that is read-only: in a name space of its own.
+        let program = place.data.path().join("read-only");
+        let mounts = r#"mount -t tmpfs -o ro dmtest "$DATA_PATH" && exec "$0" "$@""#;
+        let script = format!("#!/bin/sh\nexec unshare -m sh -c '{mounts}' {} \"$@\"\n", binary().display());
+        std::fs::write(&program, script).unwrap();
+        mode(&program, 0o755);
+        finds(&place.setup().data(&data).program(&program), "folder", &["Read-only", "mount a writable volume"]);
     }
     let file = place.data.path().join("file");
     std::fs::write(&file, "in the way").unwrap();

@@ -143,7 +143,7 @@ impl Walk<'_> {
             return true;
         }
         // Gone, or another thing by now.
-        let Some(stat) = self.stat(file_name).filter(|stat| is_regular(stat)) else { return true };
+        let Some(stat) = self.stat(file_name).filter(is_regular) else { return true };
         if self.found.files.len() >= self.find.max_files {
             return false;
         }
