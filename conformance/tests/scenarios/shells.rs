@@ -104,7 +104,9 @@ fn is_number(text: &str) -> bool {
 
 #[test]
 fn a_megabyte_is_pasted_whole() {
-    every_engine(|engine| {
+    // Podman 4.3 under load loses output of a terminal that is typed into at this rate, also without an agent: the
+    // answer below may be among it.
+    on_engines(&[Kind::Docker20, Kind::Docker26, Kind::Simulated], |engine| {
         let stage = Stage::new(engine);
         let id = container(&stage);
         let shell = stage.shell(&id);

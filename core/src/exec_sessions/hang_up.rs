@@ -61,6 +61,10 @@ impl ExecState {
             }
             Ok(None) => Ok(Self::default()),
             Err(error) if error.is_not_found() => Ok(Self::default()),
+            // Podman's word for one whose container goes away at this moment.
+            Err(DockerError::Status { message, .. }) if message.starts_with("retrieving exec session") => {
+                Ok(Self::default())
+            }
             Err(error) => Err(error),
         }
     }
