@@ -8,6 +8,10 @@ use serde_json::Value;
 use super::ledger::LinkNumber;
 use crate::engine::model::{Event, Model, Nanos, Status};
 
+const SECOND: Nanos = 1_000_000_000;
+/// So many seconds lie between an event and its reconstruction at most.
+const NEAR: u64 = 6;
+
 /// A container as the events left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Belief {
@@ -26,34 +30,36 @@ pub(super) struct Told {
     beliefs: Option<BTreeMap<String, Belief>>,
     /// On which links an event was told, by its time.
     links: BTreeMap<Nanos, BTreeSet<LinkNumber>>,
-    /// The newest event told.
+    /// The newest event that this process has told.
     newest: Option<Nanos>,
+    /// What was told as reconstructed: container and action, and when, in seconds.
+    reconstructed: BTreeMap<(String, String), Vec<u64>>,
     /// How much of the truth was over when the promise began.
     from: usize,
 }
 
 impl Told {
     pub(super) fn new(lossy: bool) -> Self {
-        Self { lossy, beliefs: None, links: BTreeMap::new(), newest: None, from: 0 }
+        Self { lossy, beliefs: None, links: BTreeMap::new(), newest: None, reconstructed: BTreeMap::new(), from: 0 }
     }
 
     /// The first cursor is on disk, and with it the agent's own view.
     pub(super) fn begin(&mut self, cursor: &str, truth: usize) {
-        if self.beliefs.is_some() {
-            return;
+        if self.beliefs.is_none() {
+            self.beliefs = Some(beliefs(cursor));
+            self.from = truth;
         }
-        let cursor: Value = serde_json::from_str(cursor).unwrap_or_default();
-        let containers = cursor["containers"].as_object();
-        let beliefs = containers.into_iter().flatten().map(|(id, known)| {
-            let state = match known["state"].as_str() {
-                Some("Running") => "running",
-                Some("Paused") => "paused",
-                _ => "stopped",
-            };
-            (id.clone(), Belief { name: known["name"].as_str().unwrap_or_default().to_owned(), state })
-        });
-        self.beliefs = Some(beliefs.collect());
-        self.from = truth;
+    }
+
+    /// The agent goes on from its cursor. What it had told since then it tells again, as far as the engine still has it.
+    /// What the engine has lost as well, nobody can take back.
+    ///
+    /// The order is that of one process: what an earlier one had told as reconstructed, this one may tell as it was.
+    pub(super) fn go_on(&mut self, cursor: &str) {
+        self.newest = None;
+        if self.lossy && self.beliefs.is_some() {
+            self.beliefs = Some(beliefs(cursor));
+        }
     }
 
     /// Takes the payload of a `container_event` in.
@@ -78,6 +84,9 @@ impl Told {
                 return Err(format!("told after a later one: {event}"));
             }
             self.newest = self.newest.max(Some(at));
+        } else if let Some(at) = dockmon_core::WallTime::parse(text("timestamp")) {
+            let key = (text("container_id").to_owned(), text("action").to_owned());
+            self.reconstructed.entry(key).or_default().push(u64::try_from(at.as_nanos()).unwrap_or(0) / SECOND);
         }
         self.believe(text("container_id"), text("action"), text("container_name"));
         Ok(())
@@ -108,11 +117,17 @@ impl Told {
             .iter()
             .skip(self.from)
             .filter(|event| event.kind == "container")
-            .find(|event| !self.links.contains_key(&event.at));
+            .find(|event| !self.links.contains_key(&event.at) && !self.was_reconstructed(event));
         match missing {
             Some(event) => Err(format!("never told: {} of {} at {}", event.action, event.attributes["name"], event.at)),
             None => Ok(()),
         }
+    }
+
+    /// Whether it was told as what must have happened, before the engine's own word came.
+    fn was_reconstructed(&self, event: &Event) -> bool {
+        let told = self.reconstructed.get(&(event.id.clone(), event.action.clone()));
+        told.is_some_and(|times| times.iter().any(|at| at.abs_diff(event.at / SECOND) <= NEAR))
     }
 
     /// At rest: what the server believes is so.
@@ -141,4 +156,22 @@ impl Told {
             None => Ok(()),
         }
     }
+}
+
+/// The containers of a cursor.
+fn beliefs(cursor: &str) -> BTreeMap<String, Belief> {
+    let cursor: Value = serde_json::from_str(cursor).unwrap_or_default();
+    let containers = cursor["containers"].as_object();
+    containers
+        .into_iter()
+        .flatten()
+        .map(|(id, known)| {
+            let state = match known["state"].as_str() {
+                Some("Running") => "running",
+                Some("Paused") => "paused",
+                _ => "stopped",
+            };
+            (id.clone(), Belief { name: known["name"].as_str().unwrap_or_default().to_owned(), state })
+        })
+        .collect()
 }

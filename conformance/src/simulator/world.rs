@@ -206,6 +206,9 @@ impl World {
     fn start(&mut self) {
         self.stage.process += 1;
         self.stage.note("agent", || "starts");
+        if let Some(cursor) = self.disk.read(DataFile::Cursor) {
+            self.server.told.go_on(cursor);
+        }
         let seed = self.seed ^ u64::from(self.stage.process) << 48;
         self.agent = Some(Agent::new(config(), self.disk.saved(), seed));
     }

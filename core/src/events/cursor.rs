@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::world::Unsaved;
 use crate::action::DataFile;
@@ -37,19 +37,31 @@ pub(crate) async fn keep(cx: Cx) {
 
 /// Writes the cursor, if the server was told everything it says. False: not now.
 pub(crate) async fn save(cx: &Cx) -> bool {
-    let contents = {
+    let (contents, unsaved) = {
         let (mut world, engine) = (cx.shared.world.borrow_mut(), cx.shared.engine.borrow());
         let Some(facts) = &engine.facts else { return false };
         if !world.known || !cx.shared.outbox.borrow().all_events_told() {
             return false;
         }
-        if std::mem::take(&mut world.unsaved) == Unsaved::Nothing {
+        let unsaved = std::mem::take(&mut world.unsaved);
+        if unsaved == Unsaved::Nothing {
             return false;
         }
-        Secret::new(world.cursor(&facts.id))
+        (Secret::new(world.cursor(&facts.id)), unsaved)
     };
-    if let Err(error) = cx.write(DataFile::Cursor, contents).await {
-        warn!(%error, "the event cursor cannot be kept: events during a restart of the agent may be lost");
+    let result = cx.write(DataFile::Cursor, contents).await;
+    let mut world = cx.shared.world.borrow_mut();
+    let failed_before = std::mem::replace(&mut world.cursor_failed, result.is_err());
+    match result {
+        Ok(()) if failed_before => info!("the event cursor is kept again"),
+        Ok(()) => {}
+        Err(error) => {
+            // It is to be written all the same, as soon as that is possible.
+            world.unsaved = world.unsaved.max(unsaved);
+            if !failed_before {
+                warn!(%error, "the event cursor cannot be kept: events during a restart of the agent may be lost");
+            }
+        }
     }
     true
 }

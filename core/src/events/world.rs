@@ -73,6 +73,8 @@ pub(crate) struct World {
     changed: BTreeSet<String>,
     /// Whether there is something the cursor on disk does not have: an event, or more than that.
     pub(crate) unsaved: Unsaved,
+    /// Whether the cursor could not be written the last time.
+    pub(crate) cursor_failed: bool,
     /// The event stream was opened anew: whatever waits for the engine may try again at once.
     pub(crate) reopened: bool,
     /// Whether the stream is open and caught up.

@@ -207,3 +207,15 @@ fn what_a_live_stream_dropped_shows_in_the_list() {
     world.command("warm", "list_containers", &serde_json::Value::Null);
     assert_eq!(world.engine.requests.len() - before, 1, "and then it is quiet again");
 }
+
+#[test]
+fn a_cursor_that_could_not_be_written_is_written_later() {
+    let mut world = World::registered(Engine::new(&["web"]));
+    world.rules.disk = false;
+    world.engine.happen("web", "die", false);
+    world.run_for(5 * SECOND);
+    let before = world.files["cursor.json"].clone();
+    world.rules.disk = true;
+    world.run_for(5 * SECOND);
+    assert_ne!(world.files["cursor.json"], before, "though nothing more has happened");
+}
