@@ -2,6 +2,7 @@
 //! link every minute, and commands all the time.
 
 use std::error::Error;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ struct Arguments {
     /// HTTP health checks every ten seconds. A third of them has no answer: half of those is refused, half silent.
     #[arg(long, default_value_t = 0)]
     health_checks: usize,
+    /// Where the agent's log goes; it is thrown away if this is not given.
+    #[arg(long)]
+    log: Option<PathBuf>,
     /// Seconds between two cuts of the link.
     #[arg(long, default_value_t = 60)]
     cut_every: u64,
@@ -51,7 +55,7 @@ impl Drop for Agent {
 }
 
 impl Agent {
-    fn start(shell: &Path, url: &str, engine: &SimulatedEngine, data: &Path) -> std::io::Result<Self> {
+    fn start(shell: &Path, url: &str, engine: &SimulatedEngine, data: &Path, log: Stdio) -> std::io::Result<Self> {
         Command::new(shell)
             .env_clear()
             .env("DOCKMON_URL", url)
@@ -60,6 +64,8 @@ impl Agent {
             .env("DOCKER_HOST", format!("unix://{}", engine.socket().display()))
             .env("LOG_LEVEL", "error")
             .stdin(Stdio::null())
+            // What was done is written down whatever the level is: a line for each command of hours.
+            .stderr(log)
             .spawn()
             .map(Self)
     }
@@ -91,7 +97,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     engine.lively(arguments.containers);
     let server = ScriptedServer::spawn(ServerOptions { keep_bytes: 4 << 20, ..ServerOptions::default().polling() })?;
     let data = tempfile::tempdir()?;
-    let agent = Agent::start(&arguments.shell, &server.url(), &engine, data.path())?;
+    let log = match &arguments.log {
+        Some(file) => File::create(file)?.into(),
+        None => Stdio::null(),
+    };
+    let agent = Agent::start(&arguments.shell, &server.url(), &engine, data.path(), log)?;
     let mut out = std::io::stdout();
     let (begin, mut baseline, mut asked, mut failed) = (Instant::now(), None, 0_u64, 0_u64);
     let mut next_cut = begin + Duration::from_secs(arguments.cut_every);
