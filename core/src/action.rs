@@ -182,13 +182,15 @@ pub enum DataFile {
     EngineId,
     /// `cursor.json`, the last engine event told and what the containers were then.
     Cursor,
+    /// `journal.json`, the updates that are not at their end: written before each step that it tells of.
+    Journal,
     /// `status.json`, how the agent is. Written without waiting for the disk, and beside the others: it is old in 30 s.
     Status,
 }
 
 impl DataFile {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::PermanentToken, Self::EngineId, Self::Cursor];
+    pub(crate) const ALL: [Self; 4] = [Self::PermanentToken, Self::EngineId, Self::Cursor, Self::Journal];
 
     /// Its name below `DATA_PATH`.
     pub const fn name(self) -> &'static str {
@@ -196,6 +198,7 @@ impl DataFile {
             Self::PermanentToken => "permanent_token",
             Self::EngineId => "engine_id",
             Self::Cursor => "cursor.json",
+            Self::Journal => "journal.json",
             Self::Status => "status.json",
         }
     }

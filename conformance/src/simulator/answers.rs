@@ -63,6 +63,10 @@ fn carry_out(model: &mut Model, api: ApiVersion, request: &DockerRequest, now: N
         Ask::ContainerUnpause { id } => done(model.unpause_container(id.as_str(), now)),
         Ask::ContainerRemove { id, force } => done(model.remove_container(id.as_str(), *force, false, now)),
         Ask::ContainerRename { id, name } => done(model.rename_container(id.as_str(), name, now)),
+        Ask::ContainerUpdate { id, body } => {
+            model.update_container(id.as_str(), body.get(), now)?;
+            json(serde_json::json!({ "Warnings": null }))
+        }
         Ask::ContainerLogs { id, tail } => {
             let tail = usize::try_from(*tail).ok();
             let query = LogQuery { stdout: true, stderr: true, timestamps: true, tail, since: 0 };
@@ -104,6 +108,12 @@ fn carry_out(model: &mut Model, api: ApiVersion, request: &DockerRequest, now: N
             json(serde_json::json!({ "Id": id, "Warning": "" }))
         }
         Ask::NetworkRemove { id } => done(model.remove_network(id, now)),
+        Ask::NetworkConnect { id, body } => {
+            let mut body: Value =
+                serde_json::from_str(body.get()).map_err(|error| EngineError::new(400, error.to_string()))?;
+            let container = body["Container"].as_str().unwrap_or_default().to_owned();
+            done(model.connect(id, &container, body["EndpointConfig"].take(), now))
+        }
         Ask::NetworkDisconnect { id, container } => done(model.disconnect(id, container.as_str(), now)),
         Ask::NetworkPrune => json(model.prune_networks(&every, now)?),
 

@@ -77,11 +77,13 @@ pub enum Feature {
     Volumes,
     /// PROTOCOL 7.
     Shells,
+    /// PROTOCOL 8.
+    Updates,
 }
 
 impl Feature {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Registration,
         Self::EngineStart,
         Self::HostAddresses,
@@ -98,6 +100,7 @@ impl Feature {
         Self::Networks,
         Self::Volumes,
         Self::Shells,
+        Self::Updates,
     ];
 
     /// It in words.
@@ -119,6 +122,7 @@ impl Feature {
             Self::Networks => "listing, creating, removing and pruning networks",
             Self::Volumes => "listing, creating, removing and pruning volumes",
             Self::Shells => "shells in containers",
+            Self::Updates => "updating containers",
         }
     }
 
@@ -230,17 +234,18 @@ calls! {
     Version           GET    "/version"                    Version    for Registration;
     Info              GET    "/info"                       Info       for Registration;
 
-    ContainerList     GET    "/containers/json"            Containers for ContainerList Events Images Volumes;
-    ContainerInspect  GET    "/containers/{id}/json"       Containers for OwnContainer ContainerList Events Logs Operations Shells;
-    ContainerCreate   POST   "/containers/create"          Containers for Creation;
-    ContainerStart    POST   "/containers/{id}/start"      Containers or ALLOW_START for Operations;
-    ContainerStop     POST   "/containers/{id}/stop"       Containers or ALLOW_STOP for Operations;
+    ContainerList     GET    "/containers/json"            Containers for ContainerList Events Images Volumes Updates;
+    ContainerInspect  GET    "/containers/{id}/json"       Containers for OwnContainer ContainerList Events Logs Operations Shells Updates;
+    ContainerCreate   POST   "/containers/create"          Containers for Creation Updates;
+    ContainerStart    POST   "/containers/{id}/start"      Containers or ALLOW_START for Operations Updates;
+    ContainerStop     POST   "/containers/{id}/stop"       Containers or ALLOW_STOP for Operations Updates;
     ContainerRestart  POST   "/containers/{id}/restart"    Containers or ALLOW_RESTARTS for Operations;
     ContainerKill     POST   "/containers/{id}/kill"       Containers or ALLOW_RESTARTS for Operations;
-    ContainerPause    POST   "/containers/{id}/pause"      Containers for Operations;
-    ContainerUnpause  POST   "/containers/{id}/unpause"    Containers for Operations;
-    ContainerRemove   DELETE "/containers/{id}"            Containers for Operations;
-    ContainerRename   POST   "/containers/{id}/rename"     Containers for Operations;
+    ContainerPause    POST   "/containers/{id}/pause"      Containers for Operations Updates;
+    ContainerUnpause  POST   "/containers/{id}/unpause"    Containers for Operations Updates;
+    ContainerRemove   DELETE "/containers/{id}"            Containers for Operations Updates;
+    ContainerRename   POST   "/containers/{id}/rename"     Containers for Operations Updates;
+    ContainerUpdate   POST   "/containers/{id}/update"     Containers for Updates;
     ExecCreate        POST   "/containers/{id}/exec"       Containers for Shells;
     ExecStart         POST   "/exec/{id}/start"            Exec       for Shells;
     ExecResize        POST   "/exec/{id}/resize"           Exec       for Shells;
@@ -250,8 +255,8 @@ calls! {
     Events            GET    "/events"                     Events     for Events;
 
     ImageList         GET    "/images/json"                Images     for Images;
-    ImageInspect      GET    "/images/{name}/json"         Images     for Digests Images;
-    ImagePull         POST   "/images/create"              Images     for Pulls;
+    ImageInspect      GET    "/images/{name}/json"         Images     for Digests Images Updates;
+    ImagePull         POST   "/images/create"              Images     for Pulls Updates;
     ImageRemove       DELETE "/images/{name}"              Images     for Images;
     ImagePrune        POST   "/images/prune"               Images     for Images;
 
@@ -259,6 +264,7 @@ calls! {
     NetworkInspect    GET    "/networks/{id}"              Networks   for EngineStart Networks;
     NetworkCreate     POST   "/networks/create"            Networks   for Networks;
     NetworkRemove     DELETE "/networks/{id}"              Networks   for Networks;
+    NetworkConnect    POST   "/networks/{id}/connect"      Networks   for Updates;
     NetworkDisconnect POST   "/networks/{id}/disconnect"   Networks   for Networks;
     NetworkPrune      POST   "/networks/prune"             Networks   for Networks;
 

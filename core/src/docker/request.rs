@@ -120,6 +120,13 @@ pub enum DockerRequest {
         /// Its new name.
         name: String,
     },
+    /// `POST /containers/{id}/update`
+    ContainerUpdate {
+        /// The container.
+        id: ContainerId,
+        /// The raw body: what of `Resources` and `RestartPolicy` is to be other than before.
+        body: Box<RawValue>,
+    },
     /// `POST /containers/{id}/exec`
     ExecCreate {
         /// The container.
@@ -211,6 +218,13 @@ pub enum DockerRequest {
         /// Name or id.
         id: String,
     },
+    /// `POST /networks/{id}/connect`
+    NetworkConnect {
+        /// Name or id.
+        id: String,
+        /// The raw body: `Container` and its `EndpointConfig`.
+        body: Box<RawValue>,
+    },
     /// `POST /networks/{id}/disconnect`
     NetworkDisconnect {
         /// Name or id.
@@ -266,6 +280,7 @@ impl DockerRequest {
             | Self::ContainerUnpause { .. }
             | Self::ContainerRemove { .. }
             | Self::ContainerRename { .. }
+            | Self::ContainerUpdate { .. }
             | Self::ExecCreate { .. }
             | Self::ExecResize { .. }
             | Self::ImageList
@@ -274,6 +289,7 @@ impl DockerRequest {
             | Self::ImagePrune
             | Self::NetworkCreate { .. }
             | Self::NetworkRemove { .. }
+            | Self::NetworkConnect { .. }
             | Self::NetworkDisconnect { .. }
             | Self::NetworkPrune
             | Self::VolumeList

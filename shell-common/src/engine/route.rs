@@ -48,6 +48,7 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
         Ask::ContainerUnpause { id } => Route::Typed(Typed::Unpause { id: segment(id.as_str())? }),
         Ask::ContainerRemove { id, force } => Route::Typed(Typed::Remove { id: segment(id.as_str())?, force }),
         Ask::ContainerRename { id, name } => Route::Typed(Typed::Rename { id: segment(id.as_str())?, name }),
+        Ask::ContainerUpdate { id, body } => post(container(api, id.as_str())?.then("/update"), body)?,
         Ask::ContainerLogs { id, tail } => {
             let target = container(api, id.as_str())?.then("/logs").query("follow", "0").query("stdout", "1");
             let target = target.query("stderr", "1").query("timestamps", "1").query("tail", &tail.to_string());
@@ -91,6 +92,7 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
         Ask::NetworkInspect { id } => get(Target::new(api, "/networks/").name(&id)?)?,
         Ask::NetworkCreate { body } => post(Target::new(api, "/networks/create"), body)?,
         Ask::NetworkRemove { id } => Route::Typed(Typed::RemoveNetwork { id: segment(&id)? }),
+        Ask::NetworkConnect { id, body } => post(Target::new(api, "/networks/").name(&id)?.then("/connect"), body)?,
         Ask::NetworkDisconnect { id, container } => {
             Route::Typed(Typed::Disconnect { id: segment(&id)?, container: container.as_str().to_owned() })
         }
@@ -187,6 +189,10 @@ mod tests {
             "GET /v1.41/containers/web/logs?follow=0&stdout=1&stderr=1&timestamps=1&tail=100"
         );
         assert_eq!(line(DockerRequest::ContainerStats { id: id() }), "GET /v1.41/containers/web/stats?stream=1");
+        let update = DockerRequest::ContainerUpdate { id: id(), body: body() };
+        assert_eq!(line(update), "POST /v1.41/containers/web/update");
+        let connect = DockerRequest::NetworkConnect { id: "a net".into(), body: body() };
+        assert_eq!(line(connect), "POST /v1.41/networks/a%20net/connect");
         let exec = || "e1".to_owned();
         assert_eq!(line(DockerRequest::ExecCreate { id: id(), body: body() }), "POST /v1.41/containers/web/exec");
         assert_eq!(line(DockerRequest::ExecStart { id: exec() }), "POST /v1.41/exec/e1/start");

@@ -40,6 +40,10 @@ fn containers(model: &mut Model, asked: &Asked<'_>, parts: &[&str], api: ApiVers
         ("POST", [id, "pause"]) => done(model.pause_container(id, now)),
         ("POST", [id, "unpause"]) => done(model.unpause_container(id, now)),
         ("POST", [id, "rename"]) => done(model.rename_container(id, query.text("name"), now)),
+        ("POST", [id, "update"]) => {
+            model.update_container(id, text(asked.body)?, now)?;
+            Ok(Answer::Json(200, json!({ "Warnings": null })))
+        }
         ("DELETE", [id]) => done(model.remove_container(id, query.flag("force", false), query.flag("v", false), now)),
         _ => Ok(Answer::NoSuchPage),
     }

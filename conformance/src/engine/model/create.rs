@@ -98,7 +98,7 @@ impl Model {
         Ok(Created { id })
     }
 
-    fn parse_body(&self, raw: &str) -> Result<Value, EngineError> {
+    pub(super) fn parse_body(&self, raw: &str) -> Result<Value, EngineError> {
         serde_json::from_str(raw).map_err(|error| {
             if self.modern() {
                 EngineError::new(400, format!("invalid JSON: {error}"))

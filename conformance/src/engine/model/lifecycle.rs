@@ -155,6 +155,21 @@ impl Model {
         Ok(())
     }
 
+    /// `POST /containers/{id}/update`: the restart policy. Podman 4.3 has no such call.
+    pub fn update_container(&mut self, reference: &str, raw: &str, now: Nanos) -> Result<(), EngineError> {
+        if self.podman() {
+            return Err(EngineError::new(404, "Not Found"));
+        }
+        let id = self.container_id(reference)?;
+        let mut wanted = self.parse_body(raw)?;
+        let policy = wanted["RestartPolicy"].take();
+        if policy.is_object() {
+            self.container_mut(&id)?.body["HostConfig"]["RestartPolicy"] = policy;
+        }
+        self.emit_container("update", &id, &[], now);
+        Ok(())
+    }
+
     /// `DELETE /containers/{id}`; with `volumes` its anonymous volumes go too.
     pub fn remove_container(
         &mut self,
