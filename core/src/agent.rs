@@ -22,6 +22,7 @@ use crate::run::{Cx, Ops, Outcome, Shared, TaskId, Tasks};
 use crate::stats::Stats;
 use crate::status::{AgentState, Keeper, View};
 use crate::time::{MonotonicTime, Now};
+use crate::update::{self, Unfinished};
 use crate::wire::Inbound;
 
 /// How long commands under way may go on after the agent was asked to end.
@@ -48,6 +49,8 @@ pub struct Agent {
     shells: ExecSessions,
     status: Keeper,
     saved_cursor: Option<String>,
+    /// Updates that an earlier life left in the middle.
+    unfinished: Vec<Unfinished>,
     phase: Phase,
 }
 
@@ -100,7 +103,10 @@ impl Agent {
             world: RefCell::new(World::default()),
             suspects: RefCell::default(),
             outbox: RefCell::default(),
+            journal: RefCell::default(),
+            claims: RefCell::default(),
         });
+        let unfinished = update::recover(&shared, saved.journal.as_ref());
         Self {
             link: Link::new(&shared, MonotonicTime::default(), saved.permanent_token),
             stats_link: StatsLink::new(initial),
@@ -112,6 +118,7 @@ impl Agent {
             tasks: Tasks::default(),
             status: Keeper::default(),
             saved_cursor: saved.cursor,
+            unfinished,
             phase: Phase::New,
             shared,
         }
@@ -126,6 +133,9 @@ impl Agent {
             let cursor = self.saved_cursor.take();
             self.spawn(|cx| follow(cx, cursor));
             self.spawn(keep_cursor);
+            for update in std::mem::take(&mut self.unfinished) {
+                self.spawn(|cx| update.finish(cx));
+            }
         }
         if let Input::Docker { event: DockerEvent::Done(Err(error)), .. } = &input {
             self.shared.permissions.borrow_mut().note(error);

@@ -99,6 +99,7 @@ pub struct Saved {
     pub engine_id: Option<String>,
     /// `cursor.json`, as text: the core reads it, and starts afresh if it cannot.
     pub cursor: Option<String>,
-    /// `journal.json`, as text. One that cannot be read is said, and leaves the containers as they are.
-    pub journal: Option<String>,
+    /// `journal.json`, as text, with the environment of containers in it. One that cannot be read is said, and the
+    /// containers are left as they are.
+    pub journal: Option<Secret>,
 }

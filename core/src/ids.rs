@@ -54,9 +54,23 @@ pub(crate) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
+/// Whether a reference, as commands and configurations have them, means the container of this full id and name: its
+/// name, its id, or an id's first 12 characters or more.
+pub(crate) fn is_reference_to(reference: &str, id: &str, name: &str) -> bool {
+    let reference = reference.strip_prefix('/').unwrap_or(reference);
+    reference == name || reference == id || (reference.len() >= 12 && id.starts_with(reference))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn references() {
+        let means = |reference: &str| is_reference_to(reference, "6471b0bf440f434b758a48b1e4865adf", "web");
+        assert!(means("web") && means("/web") && means("6471b0bf440f") && means("6471b0bf440f434b758a48b1e4865adf"));
+        assert!(!means("6471") && !means("w") && !means(""));
+    }
 
     #[test]
     fn short_ids() {

@@ -9,6 +9,7 @@
 //!    │ link       connect, register, keep alive, come back      wire   the JSON │
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
+//!    │ update     a container replaced, and its way back        pull     images │
 //!    │ exec_sessions   terminals in containers, and their processes' end        │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ status     how the agent is                hints   what to do about it   │
@@ -70,11 +71,13 @@ mod own_container;
 mod permissions;
 mod policy;
 mod probe;
+mod pull;
 mod run;
 mod secret;
 mod stats;
 pub mod status;
 mod time;
+mod update;
 pub mod wire;
 
 pub use action::{Action, DataFile, DiskRequest, Frame, SocketKind};

@@ -5,7 +5,7 @@
 //! front of the queue again when the link breaks. What was on its way at that moment may arrive twice (the receipt was
 //! lost, not the frame); that is the price for losing none.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use tracing::warn;
 
@@ -38,7 +38,12 @@ struct Owed {
     kind: Kind,
     /// Counted from 1 as frames leave; what a ping behind it proves.
     number: u64,
+    ticket: Option<Ticket>,
 }
+
+/// Names a frame whose owner wants to know when the server's side has read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -50,15 +55,36 @@ pub(crate) struct Outbox {
     events: usize,
     states: usize,
     last_number: u64,
+    last_ticket: u64,
+    /// Of the frames that have one and are still owed.
+    tickets: BTreeSet<Ticket>,
     dropped: u64,
 }
 
 impl Outbox {
     pub(crate) fn push(&mut self, kind: Kind, frame: Frame) {
+        self.owe(kind, frame, None);
+    }
+
+    /// Like [`Outbox::push`]; [`Outbox::is_owed`] says how it fares.
+    pub(crate) fn push_followed(&mut self, kind: Kind, frame: Frame) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.tickets.insert(ticket);
+        self.owe(kind, frame, Some(ticket));
+        ticket
+    }
+
+    /// Whether the server's side has not read it yet. One that had to be dropped is owed no more.
+    pub(crate) fn is_owed(&self, ticket: Ticket) -> bool {
+        self.tickets.contains(&ticket)
+    }
+
+    fn owe(&mut self, kind: Kind, frame: Frame, ticket: Option<Ticket>) {
         self.bytes += frame.len();
         self.events += usize::from(kind == Kind::Event);
         self.states += usize::from(kind == Kind::State);
-        self.waiting.push_back(Owed { frame, kind, number: 0 });
+        self.waiting.push_back(Owed { frame, kind, number: 0, ticket });
         self.bound();
     }
 
@@ -82,7 +108,7 @@ impl Outbox {
         owed.number = self.last_number;
         let frame = owed.frame.clone();
         if owed.kind == Kind::Answer && frame.len() > KEEP_SENT_ANSWER {
-            self.bytes -= frame.len();
+            self.forget(&owed);
         } else {
             self.sent.push_back(owed);
         }
@@ -129,6 +155,9 @@ impl Outbox {
     }
 
     fn forget(&mut self, owed: &Owed) {
+        if let Some(ticket) = owed.ticket {
+            self.tickets.remove(&ticket);
+        }
         self.bytes -= owed.frame.len();
         self.events -= usize::from(owed.kind == Kind::Event);
         self.states -= usize::from(owed.kind == Kind::State);
@@ -208,6 +237,18 @@ mod tests {
         outbox.link_lost();
         assert!(send_all(&mut outbox).is_empty());
         assert_eq!(outbox.bytes, 0);
+    }
+
+    #[test]
+    fn a_ticket_is_owed_until_the_receipt() {
+        let mut outbox = Outbox::default();
+        let ticket = outbox.push_followed(Kind::Answer, frame("a"));
+        outbox.send_next();
+        outbox.link_lost();
+        assert!(outbox.is_owed(ticket));
+        outbox.send_next();
+        outbox.received(outbox.receipt_wanted().unwrap());
+        assert!(!outbox.is_owed(ticket));
     }
 
     #[test]

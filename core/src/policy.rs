@@ -4,6 +4,7 @@
 //! command says what it is about to do as a [`Deed`], which the audit writes down too ([`crate::audit`]).
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::docker::views::{ContainerDetails, plain_name, read};
 use crate::docker::{DockerError, DockerRequest};
@@ -84,6 +85,9 @@ pub(crate) enum Refusal {
     Protected(String),
     #[error("permission denied: container {name} is this agent's own, which {doing} would end or cut off for good")]
     Own { name: String, doing: &'static str },
+    /// It comes and goes with an update (PROTOCOL 8).
+    #[error("container {0} is being updated: try again when that is done")]
+    Updating(String),
     /// Nobody can tell whether the container is protected.
     #[error("failed to {doing} container: {error}")]
     Unknown { doing: &'static str, error: DockerError },
@@ -124,11 +128,29 @@ pub(crate) async fn permit(cx: &Cx, deed: &Deed) -> Result<Option<Subject>, Refu
     if let Some(setting) = cx.shared.config.policy.forbids(deed.kind) {
         return Err(Refusal::Setting(setting));
     }
-    match &deed.container {
-        Some(id) if deed.kind.harms() => spare(cx, id, deed.name, deed.kind).await,
-        Some(id) => Ok(known(cx, id)),
-        None => Ok(None),
+    let Some(id) = &deed.container else { return Ok(None) };
+    let subject = if deed.kind.harms() { spare(cx, id, deed.name, deed.kind).await? } else { known(cx, id) };
+    // An update finds out by itself what else is under way.
+    if deed.kind.changes() && deed.kind != DeedKind::Update {
+        not_updating(cx, id, subject.as_ref())?;
     }
+    Ok(subject)
+}
+
+/// Refuses what would come between an update and its containers. To be asked last, right before something is done.
+fn not_updating(cx: &Cx, id: &ContainerId, subject: Option<&Subject>) -> Result<(), Refusal> {
+    let claims = cx.shared.claims.borrow();
+    let by_id = subject.and_then(|subject| claims.holder(&subject.id));
+    match by_id.or_else(|| claims.holder(id.as_str())) {
+        Some(name) => Err(Refusal::Updating(name.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Whether the container of this inspect has the label that protects it.
+pub(crate) fn is_protected(inspect: &RawValue) -> bool {
+    let details: ContainerDetails<'_> = read(inspect);
+    details.config().labels.0.get(PROTECT).is_some_and(|value| is_true(value))
 }
 
 /// Refuses what would take something away from a container that is protected, or the agent's own.
@@ -137,7 +159,9 @@ pub(crate) async fn spare_protected(
     id: &ContainerId,
     doing: &'static str,
 ) -> Result<Option<Subject>, Refusal> {
-    spare(cx, id, doing, DeedKind::Halt).await
+    let subject = spare(cx, id, doing, DeedKind::Halt).await?;
+    not_updating(cx, id, subject.as_ref())?;
+    Ok(subject)
 }
 
 /// Refuses if the container is protected, or the agent's own and would not come back. Labels never change in a
@@ -157,7 +181,7 @@ async fn spare(cx: &Cx, id: &ContainerId, doing: &'static str, kind: DeedKind) -
     if kind == DeedKind::Halt && cx.shared.engine.borrow().is_own_container(&details.id.0) {
         return Err(Refusal::Own { name, doing });
     }
-    if details.config().labels.0.get(PROTECT).is_some_and(|value| is_true(value)) {
+    if is_protected(&inspect) {
         return Err(Refusal::Protected(name));
     }
     Ok(Some(Subject { id: details.id.0, name }))

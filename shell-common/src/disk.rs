@@ -36,7 +36,7 @@ pub(crate) fn read_saved(folder: &Path) -> (Saved, Vec<DiskError>) {
         permanent_token: read(DataFile::PermanentToken).map(|text| Secret::new(text.trim())),
         engine_id: read(DataFile::EngineId).map(|text| text.trim().to_owned()),
         cursor: read(DataFile::Cursor),
-        journal: read(DataFile::Journal),
+        journal: read(DataFile::Journal).map(Secret::new),
     };
     (saved, unreadable)
 }

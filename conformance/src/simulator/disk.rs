@@ -56,7 +56,7 @@ impl Disk {
             permanent_token: read(DataFile::PermanentToken).map(Secret::new),
             engine_id: read(DataFile::EngineId),
             cursor: read(DataFile::Cursor),
-            journal: read(DataFile::Journal),
+            journal: read(DataFile::Journal).map(Secret::new),
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum CommandError {
     /// The owner of the host does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Refusal),
+    #[error(transparent)]
+    Update(#[from] crate::update::Refused),
     /// What was tried, with the engine's own words.
     #[error("failed to {doing}: {error}")]
     Docker { doing: &'static str, error: DockerError },

@@ -31,10 +31,13 @@ use crate::outbox::Kind;
 use crate::policy::{self, Deed, DeedKind, Subject};
 use crate::run::{Cx, Shared, TaskId, Tasks};
 use crate::time::MonotonicTime;
+use crate::update::{self, Begun, UpdateContainer};
 use crate::wire::{Command, CommandKind};
 
 /// Commands under way at a time; one more is answered with an error at once.
 const MAX_AT_ONCE: usize = 256;
+/// The answer to a command that goes on behind it.
+const UPDATE_STARTED: &str = r#"{"status":"update_started"}"#;
 /// A command that takes longer than this is told by the status.
 const LASTING: Duration = Duration::from_secs(5);
 
@@ -61,8 +64,17 @@ enum Job {
     PruneVolumes,
     ScanCompose(scan_compose::Scan),
     ReadCompose(read_compose::Read),
+    Update(UpdateContainer),
     /// Known by name, and by what it would do; there is nothing yet that does it.
     NotThereYet(&'static str, DeedKind),
+}
+
+/// What a command comes to.
+enum Done {
+    /// All is done.
+    Answer(answer::Fields),
+    /// It goes on behind its answer.
+    Begun(Box<Begun>),
 }
 
 impl Commands {
@@ -83,8 +95,11 @@ impl Commands {
                 let cx = Cx::new(Rc::clone(shared), id);
                 self.running.insert(id, (job.deed().name, shared.now.get().mono));
                 tasks.spawn(id, async move {
-                    let result = perform(&cx, reply.id(), job).await;
+                    let (result, rest) = perform(&cx, reply.id(), job).await;
                     deliver(&cx.shared, &reply, result);
+                    if let Some(rest) = rest {
+                        rest.run().await;
+                    }
                 });
             }
             Err(error) => {
@@ -113,24 +128,46 @@ impl Commands {
     }
 }
 
+/// What a command goes on with when it is answered.
+struct Rest {
+    entry: Entry,
+    begun: Begun,
+}
+
+impl Rest {
+    async fn run(self) {
+        let Begun { mut update, auth } = self.begun;
+        self.entry.end(update.run(auth).await);
+        update.end().await;
+    }
+}
+
 /// Does what the owner of the host allows, and writes down what was done.
-async fn perform(cx: &Cx, id: &str, job: Job) -> Result<answer::Fields, CommandError> {
+async fn perform(cx: &Cx, id: &str, job: Job) -> (Result<answer::Fields, CommandError>, Option<Rest>) {
     let mut entry = Entry::begin(cx, id, job.deed());
     match policy::permit(cx, entry.deed()).await {
         Ok(subject) => entry.on(subject),
         Err(refusal) => {
             entry.end(Ending::Refused(refusal.to_string()));
-            return Err(refusal.into());
+            return (Err(refusal.into()), None);
         }
     }
     let is_create = matches!(job, Job::Operation(Operation::Create(_)));
-    let result = job.run(cx).await;
+    let result = match job.run(cx).await {
+        Ok(Done::Begun(begun)) => {
+            let answer = answer::payload(UPDATE_STARTED.to_owned());
+            return (Ok(answer), Some(Rest { entry, begun: *begun }));
+        }
+        Ok(Done::Answer(fields)) => Ok(fields),
+        Err(error) => Err(error),
+    };
     if let (true, Ok(fields)) = (is_create, &result) {
         entry.on(answer::created(fields).map(|id| Subject { id, name: entry.deed().object.clone().unwrap_or_default() }));
     }
     entry.end(match &result {
         Ok(_) => Ending::Done,
         Err(CommandError::Forbidden(refusal)) => Ending::Refused(refusal.to_string()),
+        Err(CommandError::Update(refused)) => Ending::Refused(refused.to_string()),
         Err(error) => {
             // The engine may quote what it does not take, and a container's environment is secret.
             let error = if is_create { error.kind() } else { error.to_string() };
@@ -138,7 +175,7 @@ async fn perform(cx: &Cx, id: &str, job: Job) -> Result<answer::Fields, CommandE
             Ending::Failed(error)
         }
     });
-    result
+    (result, None)
 }
 
 fn deliver(shared: &Shared, reply: &Reply, result: Result<answer::Fields, CommandError>) {
@@ -169,7 +206,7 @@ impl Job {
             "create_volume" => Self::CreateVolume(read_payload(name, payload)?),
             "delete_volume" => Self::DeleteVolume(read_payload(name, payload)?),
             "prune_volumes" => Self::PruneVolumes,
-            "update_container" => Self::NotThereYet("update_container", DeedKind::Update),
+            "update_container" => Self::Update(read_payload(name, payload)?),
             "self_update" => Self::NotThereYet("self_update", DeedKind::SelfUpdate),
             "deploy_compose" => Self::NotThereYet("deploy_compose", DeedKind::Compose),
             "scan_compose_dirs" => Self::ScanCompose(read_payload(name, payload)?),
@@ -196,12 +233,24 @@ impl Job {
             Self::PruneVolumes => ("prune_volumes", DeedKind::Change, None),
             Self::ScanCompose(_) => ("scan_compose_dirs", DeedKind::Files, None),
             Self::ReadCompose(file) => ("read_compose_file", DeedKind::Files, Some(file.path.clone())),
+            Self::Update(update) => {
+                let (container, object) = (Some(update.container_id.clone()), Some(update.new_image.clone()));
+                return Deed { name: "update_container", kind: DeedKind::Update, container, object };
+            }
             Self::NotThereYet(name, kind) => (*name, *kind, None),
         };
         Deed { name, kind, container: None, object }
     }
 
-    async fn run(self, cx: &Cx) -> Result<answer::Fields, CommandError> {
+    async fn run(self, cx: &Cx) -> Result<Done, CommandError> {
+        if let Self::Update(request) = self {
+            return Ok(Done::Begun(Box::new(update::prepare(cx, request).await?)));
+        }
+        self.answer(cx).await.map(Done::Answer)
+    }
+
+    /// Does all of it, and answers then.
+    async fn answer(self, cx: &Cx) -> Result<answer::Fields, CommandError> {
         match self {
             Self::Operation(operation) => operation.run(cx).await,
             Self::ListContainers => list_containers::run(cx).await.map(answer::payload),
@@ -218,6 +267,8 @@ impl Job {
             Self::PruneVolumes => volumes::prune(cx).await.map(answer::payload),
             Self::ScanCompose(scan) => scan_compose::run(cx, scan).await.map(answer::payload),
             Self::ReadCompose(file) => Ok(answer::payload(read_compose::run(cx, file).await)),
+            // It is answered before it is done.
+            Self::Update(_) => Err(CommandError::NotAvailable("update_container".to_owned())),
             Self::NotThereYet(name, _) => Err(CommandError::NotAvailable(name.to_owned())),
         }
     }

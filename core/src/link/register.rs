@@ -7,11 +7,11 @@ use crate::policy::{DeedKind, Policy};
 use crate::secret::Secret;
 use crate::wire::{Capabilities, Register};
 
-/// What this agent can do so far, and may. Updates, self-updates and Compose come with their own issues.
+/// What this agent can do so far, and may. Self-updates and Compose come with their own issues.
 fn capabilities(policy: &Policy) -> Capabilities {
     Capabilities {
         container_operations: policy.allows(DeedKind::Change),
-        container_updates: false,
+        container_updates: policy.allows(DeedKind::Update),
         event_streaming: true,
         stats_collection: true,
         shell_access: policy.allows(DeedKind::Shell),

@@ -24,6 +24,7 @@ use crate::outbox::Outbox;
 use crate::permissions::Permissions;
 use crate::secret::Secret;
 use crate::time::Now;
+use crate::update::{Claims, Journal};
 
 /// What the engine answered: raw JSON, or nothing where it gives no body.
 pub(crate) type Answer = Result<Option<Box<RawValue>>, DockerError>;
@@ -46,6 +47,10 @@ pub(crate) struct Shared {
     pub(crate) suspects: RefCell<Suspects>,
     /// What the server is owed.
     pub(crate) outbox: RefCell<Outbox>,
+    /// The updates that are not at their end.
+    pub(crate) journal: RefCell<Journal>,
+    /// The containers that they hold.
+    pub(crate) claims: RefCell<Claims>,
 }
 
 /// A task's way to the world: every method ends in actions, every await in inputs.

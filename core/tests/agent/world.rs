@@ -144,7 +144,7 @@ impl World {
             permanent_token: file("permanent_token").map(Secret::new),
             engine_id: file("engine_id"),
             cursor: file("cursor.json"),
-            journal: file("journal.json"),
+            journal: file("journal.json").map(Secret::new),
         };
         let mut engine = self.engine;
         engine.cut();
