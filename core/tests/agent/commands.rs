@@ -68,7 +68,10 @@ fn what_cannot_be_read_is_answered_too() {
     world.say(&json!({"type": "container_operation", "id": "e", "correlation_id": "e"}));
     world.say(&json!({"type": "riddle", "id": "f"}));
     world.command("g", "create_network", &json!([1]));
-    world.command("h", "update_container", &json!({"container_id": "x", "new_image": "y"}));
+    world.command("h", "self_update", &json!({"version": "2", "image": "y"}));
+    world.command("k", "update_container", &json!({"container_id": "0000", "new_image": "y"}));
+    world.command("l", "update_container", &json!({"container_id": "web", "new_image": " "}));
+    world.command("m", "update_container", &json!({"new_image": "y"}));
     world.operation("i", &json!({"action": "inspect", "container_id": ""}));
     world.operation("j", &json!({"action": "inspect", "container_id": "0000"}));
     for (id, words) in [
@@ -80,6 +83,9 @@ fn what_cannot_be_read_is_answered_too() {
         ("f", "unknown message type: riddle"),
         ("g", "create_network"),
         ("h", "not available"),
+        ("k", "no such container: 0000"),
+        ("l", "new_image is empty"),
+        ("m", "container_id"),
         ("i", "empty"),
         ("j", "failed to inspect container: Error response from daemon: No such container: 0000"),
     ] {

@@ -20,7 +20,7 @@ fn registers_once_and_keeps_its_identity() {
     let register = &world.frames[0];
     assert_eq!(register["token"], "one-time-token");
     assert_eq!((&register["engine_id"], &register["hostname"]), (&json!("ENGINE"), &json!("host")));
-    assert_eq!(register["capabilities"]["container_updates"], false);
+    assert_eq!(register["capabilities"]["container_updates"], true);
     assert_eq!(world.files["permanent_token"], "permanent-token");
     let mut world = world.restarted();
     world.run_for(SECOND);
