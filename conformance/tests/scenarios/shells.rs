@@ -19,7 +19,7 @@ fn what_is_typed_is_run_and_what_is_said_is_shown() {
     every_engine(|engine| {
         let stage = Stage::new(engine);
         let id = container(&stage);
-        let before = stage.running(&id);
+        let before = stage.settled(&id);
         let shell = stage.shell(&id[..12]);
         let shown = shell.run("echo he''llo $TERM; nonesuch", "not found");
         assert!(shown.contains("hello xterm-256color\r\n"), "{shown:?}");
@@ -51,7 +51,8 @@ fn what_comes_before_the_start_is_kept_in_order() {
         let stage = Stage::new(engine);
         let id = container(&stage);
         if let Some(simulated) = &engine.simulated {
-            simulated.delay("POST /exec", std::time::Duration::from_millis(300));
+            // Longer than the lines below take to be sent, on any machine.
+            simulated.delay("POST /exec", std::time::Duration::from_secs(3));
         }
         let shell = stage.ask_shell(&id);
         shell.session.resize(90, 20);
@@ -59,7 +60,8 @@ fn what_comes_before_the_start_is_kept_in_order() {
             shell.line(&format!("echo li''ne-{number}-"));
         }
         shell.session.resize(91, 21);
-        assert!(!shell.session.state().started, "it was typed before");
+        // A real engine may be faster: then there is less to be kept.
+        assert!(!engine.is_simulated() || !shell.session.state().started, "it was typed before");
         shell.wait_started();
         let shown = shell.until("line-29-");
         let mut from = 0;
@@ -79,7 +81,7 @@ fn every_session_has_its_own_input_and_output() {
     every_engine(|engine| {
         let stage = Stage::new(engine);
         let id = container(&stage);
-        let before = stage.running(&id);
+        let before = stage.settled(&id);
         let shells: Vec<_> = (0..8).map(|_| stage.ask_shell(&id)).collect();
         for (number, shell) in shells.iter().enumerate() {
             // The numbers of each begin with its own, and none stands in the line that is typed.
@@ -176,7 +178,7 @@ fn there_are_so_many_sessions_and_no_more() {
     on_engines(&[Kind::Simulated, Kind::Docker20], |engine| {
         let stage = Stage::new(engine);
         let id = container(&stage);
-        let before = stage.running(&id);
+        let before = stage.settled(&id);
         let shells: Vec<_> = (0..64).map(|_| stage.ask_shell(&id)).collect();
         let error = stage.no_shell(&id);
         assert!(error.contains("64 shells are open on this host already"), "{error}");

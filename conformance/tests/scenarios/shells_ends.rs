@@ -25,7 +25,7 @@ fn in_a_busy_shell(engine: &Engine, end: impl FnOnce(&mut Stage<'_>, &dockmon_co
     let mut stage = Stage::new(engine);
     let id = stage.objects.create("a", &quiet());
     stage.objects.start(&id);
-    let before = stage.running(&id);
+    let before = stage.settled(&id);
     let session = {
         let (one, other) = (stage.shell(&id), stage.shell(&id));
         busy(&stage, &one, &id);
@@ -43,7 +43,7 @@ fn closing_ends_all_that_the_session_started() {
         let stage = Stage::new(engine);
         let id = stage.objects.create("a", &quiet());
         stage.objects.start(&id);
-        let before = stage.running(&id);
+        let before = stage.settled(&id);
         let (one, other) = (stage.shell(&id), stage.shell(&id));
         other.line("sleep 41337 &");
         stage.wait_among(&id, &["sleep 41337"]);
@@ -91,7 +91,7 @@ fn a_tab_that_is_closed_at_once_leaves_nothing() {
         let stage = Stage::new(engine);
         let id = stage.objects.create("a", &quiet());
         stage.objects.start(&id);
-        let before = stage.running(&id);
+        let before = stage.settled(&id);
         for _ in 0..5 {
             let shell = stage.ask_shell(&id);
             shell.session.close();
@@ -183,7 +183,7 @@ fn the_owner_of_the_host_decides() {
             body["Labels"]["dockmon.agent.protect"] = json!("true");
             let guarded = stage.objects.create("guarded", &body);
             stage.objects.start(&guarded);
-            let before = stage.running(&guarded);
+            let before = stage.settled(&guarded);
             let words = if claimed { "protected" } else { variable };
             let error = stage.no_shell(&guarded);
             assert!(error.contains("permission denied") && error.contains(words), "{variable}: {error}");

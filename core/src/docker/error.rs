@@ -66,9 +66,11 @@ impl DockerError {
         matches!(self, Self::Forbidden { .. })
     }
 
-    /// Whether the engine answered that the object is not there.
-    pub const fn is_not_found(&self) -> bool {
+    /// Whether the engine answered that the object is not there. Podman says of a container that goes at this moment
+    /// that it has failed for that reason.
+    pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { code: 404, .. })
+            || matches!(self, Self::Status { code: 500, message } if message.ends_with(": no such container"))
     }
 
     /// Whether the engine refused the API version (Docker 29 below 1.44: "client version 1.41 is too old …"), so that

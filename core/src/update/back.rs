@@ -62,11 +62,24 @@ pub(super) async fn bring_back(cx: &Cx, one: &Replacement, wanted: Wanted, unset
 }
 
 async fn persist(cx: &Cx, one: &Replacement, wanted: Wanted) -> Result<Back, Lost> {
+    insist(cx, async || attempt(cx, one, wanted).await).await
+}
+
+/// Removes the new container, for as long as the engine lets it hope.
+///
+/// # Errors
+/// The engine's last words, where it refused too often.
+pub(super) async fn remove_new(cx: &Cx, one: &Replacement) -> Result<(), Lost> {
+    insist(cx, async || Ok(try_remove_new(cx, one).await?)).await
+}
+
+/// Tries again and again. It gives up when the engine has refused too often; while the engine is away it does not.
+async fn insist<T>(cx: &Cx, attempt: impl AsyncFn() -> Result<T, Lost>) -> Result<T, Lost> {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     let mut refusals = 0;
     loop {
-        let error = match attempt(cx, one, wanted).await {
-            Ok(back) => return Ok(back),
+        let error = match attempt().await {
+            Ok(done) => return Ok(done),
             Err(error) => error,
         };
         let is_away = matches!(&error, Lost::Docker(error)
@@ -81,7 +94,7 @@ async fn persist(cx: &Cx, one: &Replacement, wanted: Wanted) -> Result<Back, Los
 }
 
 async fn attempt(cx: &Cx, one: &Replacement, wanted: Wanted) -> Result<Back, Lost> {
-    remove_new(cx, one).await?;
+    try_remove_new(cx, one).await?;
     let mut old = find(cx, one.old.as_str()).await?.map(|(seen, _)| seen);
     if old.is_none() {
         if matches!(one.phase, Phase::Planned | Phase::Making) {
@@ -106,7 +119,7 @@ async fn attempt(cx: &Cx, one: &Replacement, wanted: Wanted) -> Result<Back, Los
 }
 
 /// By its id, and by the name that it has if the answer to its creation was lost.
-async fn remove_new(cx: &Cx, one: &Replacement) -> Result<(), DockerError> {
+async fn try_remove_new(cx: &Cx, one: &Replacement) -> Result<(), DockerError> {
     if let Some(new) = &one.new {
         engine::remove(cx, new).await?;
     }

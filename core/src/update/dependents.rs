@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::engine::Seen;
+use super::engine::{Seen, find};
 use super::plan;
 use crate::docker::views::{ContainerSummary, elements, read};
 use crate::docker::{DockerError, DockerRequest};
@@ -41,13 +41,15 @@ async fn sharers(cx: &Cx) -> Result<Vec<Sharer>, DockerError> {
     let mut found = Vec::new();
     for some in ids.chunks(AT_A_TIME) {
         let requests = some.iter().map(|id| DockerRequest::ContainerInspect { id: ContainerId::new(id.clone()) });
-        for answer in cx.ask_all(requests).await {
+        for (id, answer) in some.iter().zip(cx.ask_all(requests).await) {
             let inspect = match answer {
                 Ok(Some(inspect)) => inspect,
-                Ok(None) => continue,
-                // It went meanwhile.
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(error),
+                Err(error) if error.is_connection() => return Err(error),
+                // It is changing at this moment, or has gone.
+                _ => match find(cx, id).await? {
+                    Some((_, inspect)) => inspect,
+                    None => continue,
+                },
             };
             let shares = plan::shares(&inspect);
             if !shares.is_empty() {

@@ -1,5 +1,7 @@
 //! What updates see of a container, and the small things that they ask of the engine.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -110,13 +112,24 @@ impl Seen {
     }
 }
 
+/// How often an inspect that Podman fails is asked for again: it fails them while a process of the container ends.
+const ASK_AGAIN: u32 = 5;
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// The container of this id or name; none where there is none.
 pub(super) async fn find(cx: &Cx, reference: &str) -> Result<Option<(Seen, Box<RawValue>)>, DockerError> {
-    match cx.docker(DockerRequest::ContainerInspect { id: ContainerId::new(reference) }).await {
-        Ok(Some(inspect)) => Ok(Some((Seen::read(&inspect), inspect))),
-        Ok(None) => Err(DockerError::Unreadable("an inspect without a body".to_owned())),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+    let mut again = if cx.shared.engine.borrow().is_podman() { ASK_AGAIN } else { 0 };
+    loop {
+        match cx.docker(DockerRequest::ContainerInspect { id: ContainerId::new(reference) }).await {
+            Ok(Some(inspect)) => return Ok(Some((Seen::read(&inspect), inspect))),
+            Ok(None) => return Err(DockerError::Unreadable("an inspect without a body".to_owned())),
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(DockerError::Status { code: 500, .. }) if again > 0 => {
+                again -= 1;
+                cx.sleep(ASK_AGAIN_AFTER).await;
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 

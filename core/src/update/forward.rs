@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::back::{Back, Wanted, bring_back, rejoin};
+use super::back::{Back, Wanted, bring_back, rejoin, remove_new};
 use super::engine::{self, find};
 use super::journal::{Outcome, forget};
 use super::plan;
@@ -137,6 +137,10 @@ impl Update {
             warn!(%error, "the journal cannot be written");
         }
         let (cx, record) = (&self.cx, &self.record);
+        for one in record.dependents.iter().rev().filter(|one| one.new.is_some() && one.phase != Phase::Kept) {
+            // What cannot be removed now is tried again below.
+            let _ = remove_new(cx, one).await;
+        }
         if let Err(lost) = bring_back(cx, &record.target, Wanted::PlaceAndState, false).await {
             return self.stuck(&reason, &lost.to_string()).await;
         }
@@ -188,7 +192,8 @@ impl Update {
 
     /// Removes the old ones, never their volumes. One that somebody has given another name is not touched.
     async fn clear(&self) -> Result<(), DockerError> {
-        let all = self.record.dependents.iter().chain([&self.record.target]);
+        // Podman removes none that others depend on: those first.
+        let all = self.record.dependents.iter().rev().chain([&self.record.target]);
         for one in all.filter(|one| one.phase == Phase::Done) {
             remove_backup(&self.cx, one).await?;
         }

@@ -111,6 +111,9 @@ impl<R: Runtime> DockerExecutor for Engine<R> {
             Ok(Route::Raw(call)) => {
                 self.start(op, |output| async move { output.done(raw::run(&pool, call).await.map(Some)) });
             }
+            Ok(Route::Plain(call)) => {
+                self.start(op, |output| async move { output.done(raw::told(&pool, call).await.map(|()| None)) });
+            }
             Ok(Route::Stream(stream)) => self.start(op, |output| async move {
                 let result = streams::run(pool, stream, &output).await;
                 output.done(result.map(|()| None));

@@ -17,6 +17,14 @@ pub(super) async fn run<R: Runtime>(pool: &Arc<Pool<R>>, call: Call) -> Result<B
     json(exchange(pool, &call).await?.body)
 }
 
+/// Makes a call that is answered by its status: Docker says nothing more, Podman `OK`.
+///
+/// # Errors
+/// Those of [`exchange`].
+pub(super) async fn told<R: Runtime>(pool: &Arc<Pool<R>>, call: Call) -> Result<(), DockerError> {
+    exchange(pool, &call).await.map(drop)
+}
+
 /// The text as JSON: one pass to see that it is UTF-8, one that it is JSON, and no copy (engines end their answers by a
 /// line feed, which would cost one).
 fn json(mut body: Vec<u8>) -> Result<Box<RawValue>, DockerError> {

@@ -15,6 +15,8 @@ use super::typed::Typed;
 pub(super) enum Route {
     /// One answer, whose JSON goes on as it came.
     Raw(Call),
+    /// One answer that says nothing but yes or no, to a body that goes as it is.
+    Plain(Call),
     /// One answer that says nothing but yes or no.
     Typed(Typed),
     /// Many results.
@@ -92,7 +94,7 @@ pub(super) fn route(api: Option<ApiVersion>, request: DockerRequest) -> Result<R
         Ask::NetworkInspect { id } => get(Target::new(api, "/networks/").name(&id)?)?,
         Ask::NetworkCreate { body } => post(Target::new(api, "/networks/create"), body)?,
         Ask::NetworkRemove { id } => Route::Typed(Typed::RemoveNetwork { id: segment(&id)? }),
-        Ask::NetworkConnect { id, body } => post(Target::new(api, "/networks/").name(&id)?.then("/connect"), body)?,
+        Ask::NetworkConnect { id, body } => plain(Target::new(api, "/networks/").name(&id)?.then("/connect"), body)?,
         Ask::NetworkDisconnect { id, container } => {
             Route::Typed(Typed::Disconnect { id: segment(&id)?, container: container.as_str().to_owned() })
         }
@@ -141,9 +143,16 @@ fn prune(target: Target) -> Result<Route, DockerError> {
 }
 
 fn post(target: Target, body: Box<RawValue>) -> Result<Route, DockerError> {
-    // Without a copy.
-    let body = Box::<str>::from(body).into_string();
-    raw(Method::POST, target, Bytes::from(body))
+    raw(Method::POST, target, bytes(body))
+}
+
+fn plain(target: Target, body: Box<RawValue>) -> Result<Route, DockerError> {
+    Ok(Route::Plain(Call { method: Method::POST, target: target.build()?, body: bytes(body) }))
+}
+
+/// Without a copy.
+fn bytes(body: Box<RawValue>) -> Bytes {
+    Bytes::from(Box::<str>::from(body).into_string())
 }
 
 fn raw(method: Method, target: Target, body: Bytes) -> Result<Route, DockerError> {
@@ -168,7 +177,7 @@ mod tests {
 
     fn line(request: DockerRequest) -> String {
         match route(API, request).unwrap() {
-            Route::Raw(call) | Route::Duplex(call) => format!("{} {}", call.method, call.target),
+            Route::Raw(call) | Route::Plain(call) | Route::Duplex(call) => format!("{} {}", call.method, call.target),
             Route::Stream(stream) => format!("{} {}", stream.call.method, stream.call.target),
             Route::Typed(typed) => panic!("{typed:?}"),
         }

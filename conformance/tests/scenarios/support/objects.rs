@@ -1,5 +1,6 @@
 //! What a scenario makes on an engine that others use too: under names of its own, and removed at its end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -120,7 +121,16 @@ impl Objects {
 
     #[track_caller]
     pub(crate) fn wait_state(&self, id: &str, state: &str) {
-        eventually(state, || (self.inspect(id)["State"]["Status"] == state).then_some(()));
+        let mut last = String::new();
+        let wait = catch_unwind(AssertUnwindSafe(|| {
+            eventually(state, || {
+                // Podman has no answer at all for a moment while a process ends: it is not there yet then.
+                let reply = self.client.ask("GET", &format!("/containers/{id}/json"), None);
+                last = if reply.status == 200 { reply.json()["State"].to_string() } else { reply.to_string() };
+                (reply.status == 200 && reply.json()["State"]["Status"] == state).then_some(())
+            });
+        }));
+        assert!(wait.is_ok(), "{id} did not come to be {state}: {last}");
     }
 
     /// Another name for the base image; the reference.

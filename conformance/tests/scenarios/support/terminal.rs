@@ -57,6 +57,16 @@ impl<'a> Stage<'a> {
         commands
     }
 
+    /// What runs in a container that sleeps for long, when it has come to that: a start is answered before the engine's
+    /// own process has become the container's, and a shell before its child has.
+    #[track_caller]
+    pub(crate) fn settled(&self, container: &str) -> Vec<String> {
+        eventually("a container that sleeps", || {
+            let running = self.running(container);
+            (self.engine.is_simulated() || running.iter().any(|command| command == "sleep 100000")).then_some(running)
+        })
+    }
+
     /// Waits until exactly this runs in a container.
     #[track_caller]
     pub(crate) fn wait_running(&self, container: &str, expected: &[String]) {
