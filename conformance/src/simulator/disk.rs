@@ -11,26 +11,46 @@ pub(super) struct Disk {
     files: BTreeMap<&'static str, String>,
     /// Whether it takes anything.
     pub(super) works: bool,
+    /// When the last of what was asked for is written.
+    last: Duration,
 }
 
 impl Disk {
     pub(super) fn new() -> Self {
-        Self { files: BTreeMap::new(), works: true }
+        Self { files: BTreeMap::new(), works: true, last: Duration::ZERO }
     }
 
     /// The shell begins to write; a process that is killed meanwhile has not.
-    pub(super) fn begin(&self, stage: &mut Stage, op: OpId, request: DiskRequest) {
+    pub(super) fn begin(&mut self, stage: &mut Stage, op: OpId, request: DiskRequest) {
         let DiskRequest::Write { file, contents } = request;
         let process = stage.process;
-        let delay = stage.latency();
-        stage.after(delay, Happening::Written { process, op, file, contents });
+        let mut at = stage.now + stage.latency();
+        // One after the other, as they were asked for; the status has a queue of its own.
+        if file != DataFile::Status {
+            at = at.max(self.last);
+            self.last = at;
+        }
+        stage.at(at, Happening::Written { process, op, file, contents });
     }
 
     pub(super) fn finish(&mut self, stage: &mut Stage, process: Process, op: OpId, file: DataFile, contents: &Secret) {
         if process != stage.process {
             return;
         }
-        let result = if self.works {
+        self.end(stage, process, op, file, contents, self.works);
+    }
+
+    /// The write comes to its end, well or not.
+    pub(super) fn end(
+        &mut self,
+        stage: &mut Stage,
+        process: Process,
+        op: OpId,
+        file: DataFile,
+        contents: &Secret,
+        works: bool,
+    ) {
+        let result = if works {
             stage.note("disk", || file.name());
             self.files.insert(file.name(), contents.expose().to_owned());
             Ok(())

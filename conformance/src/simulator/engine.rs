@@ -40,12 +40,14 @@ pub(super) struct Engine {
     last: BTreeMap<OpId, Duration>,
     /// All that ever happened.
     pub(super) truth: Vec<Arc<Event>>,
+    /// How much of it had happened when the rules were last looked at.
+    pub(super) judged: usize,
 }
 
 impl Engine {
     pub(super) fn new(model: Model) -> Self {
         let (open, last) = (BTreeMap::new(), BTreeMap::new());
-        Self { model, up: true, deaf: false, open, last, truth: Vec::new() }
+        Self { model, up: true, deaf: false, open, last, truth: Vec::new(), judged: 0 }
     }
 
     /// The agent's shell sends a request.
@@ -84,7 +86,7 @@ impl Engine {
         api: Option<docker::ApiVersion>,
         request: &DockerRequest,
     ) {
-        let waited_for = process == stage.process && matches!(self.open.get(&op), Some(Open::Asked));
+        let waited_for = self.is_waited_for(stage, process, op);
         if !self.up {
             if waited_for {
                 let address = "unix:///var/run/docker.sock".to_owned();
@@ -102,28 +104,62 @@ impl Engine {
                 format!("engine {what} {}", name(request))
             });
         }
-        if let Some(before @ (0 | 1)) = fault {
-            let error = match before {
-                0 => DockerError::Status { code: 500, message: "simulated failure".to_owned() },
-                _ => DockerError::Broken("simulated cut".to_owned()),
-            };
-            return self.end(stage, op, Err(error));
+        match fault {
+            Some(0) => self.refuse(stage, op),
+            Some(1) => self.cut_one(stage, op),
+            Some(2) => {
+                // Whatever it says, nobody hears it.
+                let _ = self.effect(stage, api, request);
+                self.cut_one(stage, op);
+            }
+            Some(_) => {
+                let _ = self.effect(stage, api, request);
+                // It hangs: until the agent loses patience, or the connection is cut.
+                if request.time_limit() > PATIENCE {
+                    self.cut_one(stage, op);
+                }
+            }
+            None => {
+                let answer = self.effect(stage, api, request);
+                if waited_for {
+                    self.reply(stage, op, answer);
+                }
+            }
         }
+        self.go_on(stage);
+    }
+
+    /// Whether the agent that asked this is there, and waits.
+    pub(super) fn is_waited_for(&self, stage: &Stage, process: Process, op: OpId) -> bool {
+        process == stage.process && matches!(self.open.get(&op), Some(Open::Asked))
+    }
+
+    /// Does what is asked.
+    pub(super) fn effect(
+        &mut self,
+        stage: &mut Stage,
+        api: Option<docker::ApiVersion>,
+        request: &DockerRequest,
+    ) -> Result<Answer, DockerError> {
         let answer = answer(&mut self.model, api, request, stage.wall());
+        if let Ok(Answer::Pull(pull)) = &answer {
+            // Its lines are on their way: the image is there.
+            self.model.finish_pull(pull, stage.wall());
+        }
         self.publish(stage);
         stage.note("engine", || match &answer {
             Ok(_) => name(request),
             Err(error) => format!("{}: {error}", name(request)),
         });
-        match fault {
-            Some(2) => self.end(stage, op, Err(DockerError::Broken("simulated cut".to_owned()))),
-            // It hangs: until the agent loses patience, or the connection is cut.
-            Some(_) if request.time_limit() <= PATIENCE => {}
-            Some(_) => self.end(stage, op, Err(DockerError::Broken("simulated cut".to_owned()))),
-            None if waited_for => self.reply(stage, op, answer),
-            None => {}
-        }
-        self.go_on(stage);
+        answer
+    }
+
+    pub(super) fn refuse(&mut self, stage: &mut Stage, op: OpId) {
+        self.end(stage, op, Err(DockerError::Status { code: 500, message: "simulated failure".to_owned() }));
+    }
+
+    pub(super) fn cut_one(&mut self, stage: &mut Stage, op: OpId) {
+        self.end(stage, op, Err(DockerError::Broken("simulated cut".to_owned())));
     }
 
     fn reply(&mut self, stage: &mut Stage, op: OpId, answer: Result<Answer, DockerError>) {
@@ -138,8 +174,6 @@ impl Engine {
                 for line in pull.lines() {
                     self.item(stage, op, line.trim_end());
                 }
-                self.model.finish_pull(&pull, stage.wall());
-                self.publish(stage);
                 self.end(stage, op, Ok(None));
             }
             Ok(Answer::Sample(id)) => {
@@ -178,7 +212,10 @@ impl Engine {
 
     fn tell_all(&mut self, stage: &mut Stage, fresh: Vec<Arc<Event>>) {
         for event in fresh {
-            stage.note("event", || format!("{} {} {}", event.kind, event.action, event.attributes["name"]));
+            stage.note("event", || {
+                let name = event.attributes.get("name").map_or("", String::as_str);
+                format!("{} {} {name}", event.kind, event.action)
+            });
             let followers: Vec<(OpId, ApiVersion)> = self
                 .open
                 .iter()
@@ -274,7 +311,7 @@ fn marked(event: &Event, api: ApiVersion) -> String {
 }
 
 /// The request's name and what it is about, for the history.
-fn name(request: &DockerRequest) -> String {
+pub(super) fn name(request: &DockerRequest) -> String {
     let text = format!("{request:?}");
     text.chars().take(70).collect()
 }

@@ -23,23 +23,39 @@
 //! | events are complete, as long as the engine itself lost none (PROTOCOL 11) | `told` |
 //! | what the server believes of each container is so, whatever the engine lost | `told` |
 //! | only a registered agent speaks, and its token is on disk (PROTOCOL 2) | `server` |
-//! | at rest the agent is registered, owes nothing, and holds no operation too many | `world` |
-//! | at rest its status on disk says that all is well, and tells no secret | `world` |
+//! | a container that is updated exists at every moment, and never runs twice (PROTOCOL 8) | `apps` |
+//! | at rest it is as it was: state, volumes, restart policy, network; nothing is left over | `apps` |
+//! | the server is told how every update ended, once and rightly | `apps` |
+//! | at rest the agent is registered, owes nothing, and holds no operation too many | `verdict` |
+//! | at rest its status on disk says that all is well, and tells no secret | `verdict` |
+//!
+//! Beside whole lives there are *workflows*: one command each, in a small world, in which every single operation is made
+//! to fail in every way ([`single_faults`]), and for updates every pair of them ([`pairs_with`]).
 //!
 //! The same seed gives the same history on every machine and in every build profile.
 
 mod answers;
+mod apps;
+mod bugs;
 mod chance;
 mod disk;
 mod engine;
 mod execs;
+mod exhaustive;
+mod faults;
 mod files;
 mod history;
 mod ledger;
 mod script;
 mod server;
 mod stage;
+mod strike;
 mod told;
+mod verdict;
+mod workflows;
 mod world;
 
-pub use world::{Life, Violation, live};
+pub use bugs::Bug;
+pub use exhaustive::{is_update, live_one, pairs_with, parallel, single_faults, workflow_names};
+pub use faults::{Fault, Planned};
+pub use world::{Life, Violation, live, live_with};

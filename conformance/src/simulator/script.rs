@@ -5,10 +5,12 @@ use std::time::Duration;
 use dockmon_core::DataFile;
 use serde_json::{Value, json};
 
+use super::apps::{Apps, BROKEN_IMAGE, FIRST_IMAGE, REFUSED_IMAGE, Wanted};
 use super::chance::Chance;
 use super::stage::{Happening, Stage};
-use super::world::World;
-use crate::engine::model::{ContainerSpec, EngineProfile, ImageSpec, Model, Nanos};
+use super::workflows::{Meddling, Workflow};
+use super::world::{Course, World};
+use crate::engine::model::{ContainerSpec, EngineProfile, ImageSpec, Model, Nanos, Status};
 
 /// Names that containers have; a rename may take one that is free.
 const NAMES: [&str; 8] = ["web", "db", "cache", "api", "worker", "queue", "proxy", "mail"];
@@ -16,6 +18,21 @@ const NAMES: [&str; 8] = ["web", "db", "cache", "api", "worker", "queue", "proxy
 const BEGIN_WITHIN: Duration = Duration::from_secs(60);
 /// How long things fail.
 const STORM: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(90));
+
+/// How long a workflow takes at most, whatever fails in it.
+const WORKFLOW: Duration = Duration::from_secs(60);
+/// What they are updated to.
+const UPDATES: [&str; 7] = [
+    "shop/app:good",
+    "shop/app:healthy",
+    "shop/app:unhealthy",
+    "shop/app:crash",
+    "shop/app:loop",
+    REFUSED_IMAGE,
+    BROKEN_IMAGE,
+];
+/// The containers that are updated.
+const APPS: [&str; 3] = ["shop", "tail", "blog"];
 
 /// The next thing of the script.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +43,8 @@ pub(super) enum Step {
     Next,
     /// Ends a fault.
     Mend(Mend),
+    /// Somebody comes between an update.
+    Meddle(Meddling),
     /// Ends the storm.
     Calm,
 }
@@ -58,6 +77,34 @@ pub(super) fn engine(chance: &mut Chance, now: Nanos) -> Model {
     model
 }
 
+/// The containers that are updated in it.
+pub(super) fn apps(chance: &mut Chance, model: &mut Model, now: Nanos) -> Apps {
+    let policy = chance.pick(&["unless-stopped", "always"]);
+    let shop = Wanted::running("shop").with(Status::Running, policy);
+    let mut wanted = vec![shop];
+    if chance.one_in(2) {
+        wanted.push(Wanted::running("tail").sharing("shop"));
+    }
+    let state = chance.pick(&[Status::Running, Status::Created]);
+    let policy = if state == Status::Running { "unless-stopped" } else { "no" };
+    wanted.push(Wanted::running("blog").with(state, policy));
+    Apps::make(model, &wanted, now)
+}
+
+/// The engine of a workflow.
+pub(super) fn engine_of(workflow: &Workflow, now: Nanos) -> (Model, Apps) {
+    let mut model = Model::new((workflow.profile)(), 7, now);
+    let mut apps = Apps::make(&mut model, &workflow.there, now);
+    if let Some(name) = workflow.may_end {
+        apps.may_end(name);
+    }
+    for name in workflow.besides {
+        // Every name is free, and the image is there.
+        let _ = model.add_container(ContainerSpec::new(*name).image(FIRST_IMAGE), now);
+    }
+    (model, apps)
+}
+
 impl World {
     pub(super) fn step(&mut self, step: Step) -> Result<(), String> {
         match step {
@@ -70,6 +117,7 @@ impl World {
                 }
             }
             Step::Mend(mend) => self.mend(mend),
+            Step::Meddle(meddling) => self.meddle(meddling),
             Step::Calm => self.calm(),
         }
         Ok(())
@@ -82,6 +130,14 @@ impl World {
         }
         if !ready {
             self.stage.after(Duration::from_millis(500), Happening::Step(Step::Begin));
+            return Ok(());
+        }
+        if let Course::Workflow(workflow) = &self.course {
+            self.stage.planned.counts = true;
+            for (name, payload) in workflow.commands.clone() {
+                self.server.ask(&mut self.stage, name, payload);
+            }
+            self.stage.after(WORKFLOW, Happening::Step(Step::Calm));
             return Ok(());
         }
         self.stage.note("script", || "the storm begins");
@@ -115,6 +171,27 @@ impl World {
             Mend::Deaf => self.engine.deaf = false,
             Mend::Disk => self.disk.works = true,
         }
+    }
+
+    fn meddle(&mut self, meddling: Meddling) {
+        let wall = self.stage.wall();
+        let model = &mut self.engine.model;
+        let backup = model.containers().find(|c| c.name().contains("-dockmon-backup-")).map(|c| c.id().to_owned());
+        let (name, victim) = match meddling {
+            Meddling::BackupRemoved => ("the backup", backup),
+            // Without a backup it is the old one that has the name.
+            Meddling::SuccessorRemoved => ("the new one", backup.map(|_| "shop".to_owned())),
+            Meddling::DependentRemoved => ("a dependent", Some("tail".to_owned())),
+        };
+        let Some(victim) = victim else { return };
+        if model.remove_container(&victim, true, false, wall).is_ok() {
+            self.stage.note("people", || format!("remove {name}"));
+            self.server.apps.meddled |= meddling == Meddling::BackupRemoved;
+            if meddling == Meddling::DependentRemoved {
+                self.server.apps.forget("tail");
+            }
+        }
+        self.engine.publish(&mut self.stage);
     }
 
     fn something(&mut self) {
@@ -162,6 +239,13 @@ impl World {
         let target = chance.pick(&NAMES);
         let new = chance.pick(&NAMES);
         let on = json!({ "container_id": target });
+        if chance.one_in(8) {
+            let (container, image) = (chance.pick(&APPS), chance.pick(&UPDATES));
+            let payload =
+                json!({"container_id": container, "new_image": image, "stop_timeout": 1, "health_timeout": 8});
+            self.server.ask(&mut self.stage, "update_container", payload);
+            return;
+        }
         let (name, payload): (&'static str, Value) = match chance.below(22) {
             0 => ("start", on),
             1 => ("stop", json!({ "container_id": target, "timeout": 1 })),
@@ -238,6 +322,7 @@ impl World {
             9 | 10 if !self.engine_stopped => {
                 self.stage.fault(|| "the engine is restarted");
                 self.engine_stopped = true;
+                self.server.apps.engine_restarted = true;
                 self.engine.stop(&mut self.stage);
                 Mend::Boot
             }

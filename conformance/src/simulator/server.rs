@@ -6,6 +6,7 @@ use std::time::Duration;
 use dockmon_core::{ConnectError, Frame, Input, OpId, Secret, SocketClosed, SocketEvent, SocketKind};
 use serde_json::{Value, json};
 
+use super::apps::Apps;
 use super::engine::Engine;
 use super::ledger::{Ledger, LinkNumber};
 use super::stage::{Happening, Process, Stage};
@@ -33,11 +34,13 @@ pub(super) struct Server {
     pub(super) ledger: Ledger,
     pub(super) told: Told,
     pub(super) samples: u64,
+    pub(super) apps: Apps,
 }
 
 impl Server {
-    pub(super) fn new(lossy: bool) -> Self {
+    pub(super) fn new(lossy: bool, apps: Apps) -> Self {
         Self {
+            apps,
             up: true,
             links: BTreeMap::new(),
             count: 0,
@@ -90,6 +93,15 @@ impl Server {
                 let event = &frame["payload"];
                 stage.note("server", || format!("is told {} of {}", event["action"], event["container_name"]));
                 self.told.take(event, number, &engine.truth)
+            }
+            (Some("event"), Some("update_progress")) => {
+                let payload = &frame["payload"];
+                stage.note("server", || format!("is told {}: {}", payload["stage"], payload["message"]));
+                self.apps.progress(payload)
+            }
+            (Some("event"), Some("update_complete")) => {
+                stage.note("server", || format!("is told update_complete {}", frame["payload"]));
+                self.apps.complete(&frame["payload"])
             }
             (Some("event" | "stats"), _) => Ok(()),
             (Some("response") | None, _) => {

@@ -7,6 +7,7 @@ use dockmon_core::docker::{ApiVersion, DockerRequest};
 use dockmon_core::{DataFile, DockerEvent, Frame, Input, MonotonicTime, Now, OpId, Secret, SocketKind, WallTime};
 
 use super::chance::Chance;
+use super::faults::Faults;
 use super::history::History;
 use super::script::Step;
 use crate::engine::model::Nanos;
@@ -62,6 +63,8 @@ pub(super) struct Stage {
     count: u64,
     /// Failures that were made.
     pub(super) faults: u64,
+    /// Failures that are to be made.
+    pub(super) planned: Faults,
 }
 
 impl Stage {
@@ -75,6 +78,7 @@ impl Stage {
             queue: BTreeMap::new(),
             count: 0,
             faults: 0,
+            planned: Faults::default(),
         }
     }
 
@@ -89,6 +93,11 @@ impl Stage {
     /// The wall clock, for the engine.
     pub(super) fn wall(&self) -> Nanos {
         EPOCH + nanos(self.now)
+    }
+
+    /// When this wall clock is, on the stage's own.
+    pub(super) fn moment(at: Nanos) -> Duration {
+        Duration::from_nanos(at.saturating_sub(EPOCH))
     }
 
     pub(super) fn after(&mut self, delay: Duration, happening: Happening) {

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use dockmon_core::status::{LinkState, Status};
 use dockmon_core::{
     Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, ProbeError, ProbeResult, ProcessFacts,
-    Secret, SocketClosed, SocketEvent, WallTime,
+    Secret, SocketClosed, SocketEvent,
 };
 use serde_json::Value;
 
+use super::apps::Apps;
+use super::bugs::{Bug, Mistake};
 use super::disk::Disk;
 use super::engine::Engine;
+use super::faults::{Faults, Planned};
 use super::files;
 use super::script::{self, Step};
 use super::server::Server;
 use super::stage::{Happening, Stage};
+use super::workflows::Workflow;
+use crate::engine::model::Model;
 
 /// How long the world rests after the storm, before it is judged: longer than any time limit and backoff of the agent
 /// that a fault can leave behind (a request that hangs is given up after 2 min).
@@ -23,11 +27,6 @@ const REST: Duration = Duration::from_secs(150);
 const QUIET: Duration = Duration::from_secs(10);
 /// Happenings in one life at most: an agent that turns in circles is found by it.
 const MOST: u64 = 2_000_000;
-/// Tasks that an agent at rest has: it follows the events, and keeps the cursor and the status.
-const TASKS_AT_REST: usize = 3;
-/// Operations that it waits for then: the event stream, and the cursor's next tick.
-const OPERATIONS_AT_REST: usize = 2;
-
 /// What became of one life.
 #[derive(Debug)]
 pub struct Life {
@@ -39,6 +38,10 @@ pub struct Life {
     pub events: usize,
     /// Agent processes.
     pub processes: u32,
+    /// Updates that were complete, and that failed.
+    pub updates: (u32, u32),
+    /// What was counted from the command on, of a workflow.
+    pub operations: Vec<String>,
     /// Lines that a person can read, if asked for.
     pub history: Vec<String>,
 }
@@ -48,6 +51,8 @@ pub struct Life {
 pub struct Violation {
     /// In which life.
     pub seed: u64,
+    /// Of which workflow, if it was one, and what was made to fail.
+    pub of: Option<(&'static str, Vec<Planned>)>,
     /// When.
     pub at: Duration,
     /// What, in words.
@@ -56,12 +61,23 @@ pub struct Violation {
     pub history: Vec<String>,
 }
 
+/// What a life is about.
+pub(super) enum Course {
+    /// Anything, and everything fails.
+    Storm,
+    /// One command, and chosen operations fail.
+    Workflow(Box<Workflow>),
+}
+
 pub(super) struct World {
     pub(super) stage: Stage,
     pub(super) engine: Engine,
     pub(super) server: Server,
     pub(super) disk: Disk,
     agent: Option<Agent>,
+    pub(super) course: Course,
+    /// A mistake that the agent of this life makes on purpose.
+    pub(super) bug: Option<Mistake>,
     /// Whether the engine itself may lose events in this life.
     pub(super) lossy: bool,
     /// Whether the daemon is not running.
@@ -77,40 +93,101 @@ pub(super) struct World {
 /// # Errors
 /// The first rule that was broken.
 pub fn live(seed: u64, written: bool) -> Result<Life, Box<Violation>> {
+    live_with(seed, written, None)
+}
+
+/// The same with an agent that makes a mistake.
+///
+/// # Errors
+/// The first rule that was broken: that is what one wants to see.
+pub fn live_with(seed: u64, written: bool, bug: Option<Bug>) -> Result<Life, Box<Violation>> {
     let mut stage = Stage::new(seed, written);
     let wall = stage.wall();
-    let model = script::engine(&mut stage.chance, wall);
+    let mut model = script::engine(&mut stage.chance, wall);
+    let apps = script::apps(&mut stage.chance, &mut model, wall);
     let lossy = stage.chance.one_in(2);
-    let mut engine = Engine::new(model);
-    engine.publish(&mut stage);
-    let mut world = World {
-        engine,
-        server: Server::new(lossy),
-        disk: Disk::new(),
-        agent: None,
-        lossy,
-        engine_stopped: false,
-        calm_since: None,
-        seed,
-        happened: 0,
-        stage,
-    };
-    let verdict = world.run();
-    let at = world.stage.now;
-    let history = world.stage.history.into_lines();
-    match verdict {
-        Ok(()) => Ok(Life {
-            faults: world.stage.faults,
-            commands: world.server.ledger.count(),
-            events: world.engine.truth.len(),
-            processes: world.stage.process,
-            history,
-        }),
-        Err(what) => Err(Box::new(Violation { seed, at, what, history })),
-    }
+    World::new(stage, model, apps, lossy, Course::Storm, seed, bug).live()
+}
+
+/// Lives a workflow with these faults.
+pub(super) fn live_workflow(
+    workflow: Workflow,
+    plan: &[Planned],
+    written: bool,
+    bug: Option<Bug>,
+) -> Result<Life, Box<Violation>> {
+    let mut stage = Stage::new(1, written);
+    stage.planned = Faults::planned(plan);
+    let lossy = stage.planned.are_lossy();
+    let wall = stage.wall();
+    let (model, apps) = script::engine_of(&workflow, wall);
+    let name = workflow.name;
+    let course = Course::Workflow(Box::new(workflow));
+    World::new(stage, model, apps, lossy, course, 1, bug).live().map_err(|mut violation| {
+        violation.of = Some((name, plan.to_vec()));
+        violation
+    })
 }
 
 impl World {
+    fn new(
+        mut stage: Stage,
+        model: Model,
+        apps: Apps,
+        lossy: bool,
+        course: Course,
+        seed: u64,
+        bug: Option<Bug>,
+    ) -> Self {
+        let mut engine = Engine::new(model);
+        engine.publish(&mut stage);
+        Self {
+            engine,
+            server: Server::new(lossy, apps),
+            disk: Disk::new(),
+            agent: None,
+            course,
+            bug: bug.map(Mistake::new),
+            lossy,
+            engine_stopped: false,
+            calm_since: None,
+            seed,
+            happened: 0,
+            stage,
+        }
+    }
+
+    fn live(mut self) -> Result<Life, Box<Violation>> {
+        let verdict = self.run();
+        let world = self;
+        let (seed, at) = (world.seed, world.stage.now);
+        let history = world.stage.history.into_lines();
+        match verdict {
+            Ok(()) => Ok(Life {
+                faults: world.stage.faults,
+                commands: world.server.ledger.count(),
+                events: world.engine.truth.len(),
+                processes: world.stage.process,
+                updates: (world.server.apps.complete, world.server.apps.failed),
+                operations: world.stage.planned.operations,
+                history,
+            }),
+            Err(what) => Err(Box::new(Violation { seed, of: None, at, what, history })),
+        }
+    }
+
+    pub(super) const fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// How often the server and the engine do what they do for ever: a workflow needs less of it.
+    const fn pace(&self) -> u32 {
+        match self.course {
+            Course::Storm => 1,
+            Course::Workflow(_) => 10,
+        }
+    }
+
     fn run(&mut self) -> Result<(), String> {
         self.stage.after(Duration::ZERO, Happening::Start);
         self.stage.after(Duration::from_secs(1), Happening::Poll);
@@ -119,7 +196,8 @@ impl World {
         loop {
             let wake = self.agent.as_ref().and_then(Agent::poll_timeout).map(|at| Duration::from_nanos(at.as_nanos()));
             let next = self.stage.next_at();
-            let at = wake.into_iter().chain(next).min().unwrap_or(Duration::MAX);
+            let due = self.engine.model.next_due().map(Stage::moment);
+            let at = wake.into_iter().chain(next).chain(due).min().unwrap_or(Duration::MAX);
             if let Some(until) = self.calm_since.map(|since| since + REST).filter(|until| at > *until) {
                 self.stage.now = until;
                 return self.judge();
@@ -129,14 +207,18 @@ impl World {
                 return Err(format!("more than {MOST} happenings: something turns in circles"));
             }
             self.stage.now = self.stage.now.max(at);
-            // What was to happen then comes before the agent's own alarm.
-            if next.is_some_and(|next| next <= self.stage.now) {
+            // What containers do by themselves comes first, then what was to happen, then the agent's own alarm.
+            if due.is_some_and(|due| due <= self.stage.now) {
+                self.engine.model.pass(self.stage.wall());
+                self.engine.publish(&mut self.stage);
+            } else if next.is_some_and(|next| next <= self.stage.now) {
                 if let Some(happening) = self.stage.pop() {
                     self.happen(happening)?;
                 }
             } else {
                 self.hand(Input::Timeout);
             }
+            self.watch()?;
         }
     }
 
@@ -144,7 +226,7 @@ impl World {
         let stage = &mut self.stage;
         match happening {
             Happening::Input { process, input } if process == stage.process => self.hand(input),
-            Happening::Ask { process, op, api, request } => self.engine.perform(stage, (process, op), api, &request),
+            Happening::Ask { process, op, api, request } => self.asked((process, op), api, &request),
             Happening::Docker { process, op, event } if process == stage.process => {
                 if self.engine.wants(op, &event) {
                     self.hand(Input::Docker { op, event });
@@ -154,10 +236,11 @@ impl World {
             Happening::Sample => {
                 self.engine.sample(stage);
                 // Real engines give one each second; a life at a tenth of that is lived faster, and tries the same.
-                stage.after(Duration::from_secs(10), Happening::Sample);
+                let after = Duration::from_secs(10) * self.pace();
+                self.stage.after(after, Happening::Sample);
             }
             Happening::Written { process, op, file, contents } => {
-                self.disk.finish(stage, process, op, file, &contents);
+                self.written((process, op), file, &contents);
                 if let (DataFile::Cursor, Some(cursor)) = (file, self.disk.read(DataFile::Cursor)) {
                     self.server.told.begin(cursor, self.engine.truth.len());
                 }
@@ -186,7 +269,8 @@ impl World {
                 if self.calm_since.is_none_or(|since| stage.now < since + REST - QUIET) {
                     self.server.ask(stage, "list_containers", Value::Null);
                 }
-                stage.after(Duration::from_secs(2), Happening::Poll);
+                let after = Duration::from_secs(2) * self.pace();
+                self.stage.after(after, Happening::Poll);
             }
             Happening::Start => self.start(),
             Happening::Step(step) => return self.step(step),
@@ -233,7 +317,7 @@ impl World {
         self.stage.after(pause, Happening::Start);
     }
 
-    fn hand(&mut self, input: Input) {
+    pub(super) fn hand(&mut self, input: Input) {
         let now = self.stage.clock();
         let Some(agent) = &mut self.agent else { return };
         agent.handle_input(now, input);
@@ -243,6 +327,7 @@ impl World {
     }
 
     fn act(&mut self, action: Action) {
+        let Some(action) = self.mistaken(action) else { return };
         let stage = &mut self.stage;
         let process = stage.process;
         match action {
@@ -295,37 +380,6 @@ impl World {
             }
         }
     }
-
-    /// At rest: everything is in order.
-    fn judge(&mut self) -> Result<(), String> {
-        let Some(agent) = &self.agent else { return Err("no agent runs".to_owned()) };
-        let load = agent.load();
-        let Some(link) = self.server.live() else { return Err(format!("the agent is not registered: {load:?}")) };
-        if let Some(missing) = self.server.ledger.missing(link, self.stage.process) {
-            return Err(missing);
-        }
-        self.server.told.complete(&self.engine.truth)?;
-        self.server.told.agrees(&self.engine.model)?;
-        if load.owed_frames > 0 || load.tasks > TASKS_AT_REST || load.operations > OPERATIONS_AT_REST {
-            return Err(format!("at rest the agent still has {load:?}"));
-        }
-        let status = self.disk.read(DataFile::Status).unwrap_or_default();
-        let now = WallTime::from_nanos(self.stage.wall().cast_signed());
-        well(status, now).map_err(|wrong| format!("{wrong}: {status}"))
-    }
-}
-
-/// Whether the status on disk tells of an agent at rest, and no secret.
-fn well(text: &str, now: WallTime) -> Result<(), String> {
-    let status: Status = serde_json::from_str(text).map_err(|error| format!("the status is no JSON: {error}"))?;
-    status.health(now, None).map_err(|ill| format!("the status of an agent at rest says that {ill}"))?;
-    if status.server.state != LinkState::Registered || !status.engine.reachable || status.server.refusal.is_some() {
-        return Err("the status does not know that all is well".to_owned());
-    }
-    if text.contains("one-time-token") {
-        return Err("a token stands in the status".to_owned());
-    }
-    Ok(())
 }
 
 fn config() -> Config {

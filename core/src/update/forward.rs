@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::back::{Back, Wanted, bring_back, rejoin, remove_new};
+use super::back::{Wanted, bring_back, rejoin, remove_new};
 use super::engine::{self, find};
 use super::journal::{Outcome, forget};
 use super::plan;
@@ -17,6 +17,11 @@ use crate::docker::DockerError;
 
 /// Between two looks at whether something is done, at first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// How often it is tried to recreate a dependent: without it that one has lost its namespaces for good.
+const ATTEMPTS: u32 = 4;
+/// Between two of them, times their number.
+const ATTEMPT_AFTER: Duration = Duration::from_secs(1);
 
 impl Update {
     /// The dependents, then the old ones go.
@@ -39,7 +44,7 @@ impl Update {
     async fn replace_dependent(&mut self, index: usize) {
         let Some(one) = self.record.dependents.get(index).cloned() else { return };
         let begun = match one.phase {
-            Phase::Done | Phase::Kept => return,
+            Phase::Done | Phase::Kept | Phase::Gone => return,
             Phase::Planned => false,
             // An earlier life was in the middle of it.
             Phase::Making | Phase::Swapping => true,
@@ -48,18 +53,28 @@ impl Update {
             warn!(container = one.name, "a dependent container cannot be brought back");
             return self.set_phase(index, Phase::Kept).await;
         }
-        let Err(failure) = self.try_dependent(index).await else { return };
-        let reason = failure.quiet();
-        warn!(container = one.name, reason, "a dependent container cannot be recreated: the old one is kept");
-        let Some(one) = self.record.dependents.get(index) else { return };
-        // It shares namespaces with one that is gone soon, so it may not start any more: that is as it is.
-        let back = bring_back(&self.cx, one, Wanted::Place, failure.may_take_effect()).await;
-        if let Err(lost) = &back {
-            warn!(container = one.name, reason = %lost, "a dependent container cannot be brought back");
-        } else if back.is_ok_and(|back| back == Back::AsItWas) {
-            let _ = rejoin(&self.cx, one, &self.record.target.name).await;
+        if matches!(find(&self.cx, one.old.as_str()).await, Ok(None)) {
+            info!(container = one.name, "a dependent container was removed by somebody else");
+            return self.set_phase(index, Phase::Gone).await;
         }
-        self.set_phase(index, Phase::Kept).await;
+        for attempt in 1..=ATTEMPTS {
+            let Err(failure) = self.try_dependent(index).await else { return };
+            let reason = failure.quiet();
+            warn!(container = one.name, attempt, reason, "a dependent container cannot be recreated");
+            let Some(one) = self.record.dependents.get(index) else { return };
+            let back = bring_back(&self.cx, one, Wanted::Place, failure.may_take_effect()).await;
+            if let Err(lost) = &back {
+                warn!(container = one.name, reason = %lost, "a dependent container cannot be brought back");
+            }
+            // What is wrong with itself will not be better the next time.
+            if attempt < ATTEMPTS && back.is_ok() && !matches!(failure, Failure::Unwell(_)) {
+                self.cx.sleep(ATTEMPT_AFTER * attempt).await;
+                continue;
+            }
+            // It shares namespaces with one that is gone soon, so it may not start any more: that is as it is.
+            let _ = rejoin(&self.cx, one, &self.record.target.name).await;
+            return self.set_phase(index, Phase::Kept).await;
+        }
     }
 
     async fn try_dependent(&mut self, index: usize) -> Result<(), Failure> {
@@ -137,7 +152,9 @@ impl Update {
             warn!(%error, "the journal cannot be written");
         }
         let (cx, record) = (&self.cx, &self.record);
-        for one in record.dependents.iter().rev().filter(|one| one.new.is_some() && one.phase != Phase::Kept) {
+        for one in
+            record.dependents.iter().rev().filter(|one| one.phase == Phase::Swapping || one.phase == Phase::Making)
+        {
             // What cannot be removed now is tried again below.
             let _ = remove_new(cx, one).await;
         }

@@ -20,6 +20,8 @@ const VERSION: u32 = 1;
 /// An update as the journal has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
+    /// The container that the command named, whatever became of it since: by this id the server knows the update.
+    pub(super) asked: ContainerId,
     /// The reference of the new image.
     pub(super) image: String,
     /// Seconds that a container may take to stop, at least.
@@ -161,6 +163,7 @@ mod tests {
     fn record(inspect: &str) -> Record {
         let inspect = RawValue::from_string(inspect.to_owned()).unwrap();
         Record {
+            asked: ContainerId::new("ab12"),
             image: "shop/web:2".into(),
             stop_timeout: 30,
             health_timeout: 120,

@@ -50,6 +50,8 @@ pub(super) enum Phase {
     Done,
     /// It could not be replaced; the old one has its place.
     Kept,
+    /// Somebody else removed it before anything was done to it.
+    Gone,
 }
 
 impl Replacement {

@@ -116,6 +116,7 @@ pub(crate) async fn prepare(cx: &Cx, request: UpdateContainer) -> Result<Begun, 
         return Err(Refused::Twice(name()));
     }
     let record = Record {
+        asked: ContainerId::new(seen.id.clone()),
         image: request.new_image.trim().to_owned(),
         stop_timeout: request.stop_timeout.unwrap_or(30).min(MAX_STOP_SECONDS),
         health_timeout: request.health_timeout.unwrap_or(120).clamp(1, MAX_HEALTH_SECONDS),

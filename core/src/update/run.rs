@@ -60,7 +60,7 @@ impl Update {
     }
 
     pub(super) fn tell(&self, stage: Stage, message: &str) {
-        words::progress(&self.cx, &self.record.target, stage, message);
+        words::progress(&self.cx, &self.record.asked, stage, message);
     }
 
     /// Puts it on disk as it is now.
@@ -100,7 +100,7 @@ impl Update {
         let mut layers = Layers::default();
         let each = |line: &crate::pull::Progress| {
             if layers.take(line, cx.now().mono) {
-                words::layer_progress(cx, &self.record.target, &layers.now());
+                words::layer_progress(cx, &self.record.asked, &layers.now());
             }
         };
         pull(cx, image, auth, each).await.doing("pull image")

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::journal::{Outcome, Record};
 use super::layers::LayerProgress;
-use super::replacement::Replacement;
 use crate::action::Frame;
+use crate::ids::ContainerId;
 use crate::outbox::{Kind, Ticket};
 use crate::run::Cx;
 use crate::wire::{self, json};
@@ -45,31 +45,31 @@ impl Stage {
 }
 
 /// Tells where the update of this container is. The server is owed it, so that the stages stay in order.
-pub(super) fn progress(cx: &Cx, of: &Replacement, stage: Stage, message: &str) {
+pub(super) fn progress(cx: &Cx, of: &ContainerId, stage: Stage, message: &str) {
     let frame = progress_frame(cx, of, stage, message);
     cx.shared.outbox.borrow_mut().push(Kind::Answer, frame);
 }
 
-fn progress_frame(cx: &Cx, of: &Replacement, stage: Stage, message: &str) -> Frame {
+fn progress_frame(cx: &Cx, of: &ContainerId, stage: Stage, message: &str) -> Frame {
     #[derive(Serialize)]
     struct Progress<'a> {
         container_id: &'a str,
         stage: &'a str,
         message: &'a str,
     }
-    let payload = json(&Progress { container_id: of.old.short(), stage: stage.as_str(), message });
+    let payload = json(&Progress { container_id: of.short(), stage: stage.as_str(), message });
     wire::event("update_progress", &payload, cx.now().wall)
 }
 
 /// Tells how far the pull is. The newest is enough.
-pub(super) fn layer_progress(cx: &Cx, of: &Replacement, progress: &LayerProgress<'_>) {
+pub(super) fn layer_progress(cx: &Cx, of: &ContainerId, progress: &LayerProgress<'_>) {
     #[derive(Serialize)]
     struct Payload<'a> {
         container_id: &'a str,
         #[serde(flatten)]
         progress: &'a LayerProgress<'a>,
     }
-    let payload = json(&Payload { container_id: of.old.short(), progress });
+    let payload = json(&Payload { container_id: of.short(), progress });
     cx.shared.outbox.borrow_mut().tell(wire::event("update_layer_progress", &payload, cx.now().wall));
 }
 
@@ -84,7 +84,7 @@ pub(super) fn outcome(cx: &Cx, record: &Record, outcome: &Outcome) -> Ticket {
         }
         Outcome::Stuck { reason } => (Stage::Failed, reason.clone()),
     };
-    let frame = progress_frame(cx, target, stage, &message);
+    let frame = progress_frame(cx, &record.asked, stage, &message);
     let mut outbox = cx.shared.outbox.borrow_mut();
     let ticket = outbox.push_followed(Kind::Answer, frame);
     let Outcome::Completed { new, failed_dependents } = outcome else { return ticket };
@@ -97,7 +97,7 @@ pub(super) fn outcome(cx: &Cx, record: &Record, outcome: &Outcome) -> Ticket {
         failed_dependents: &'a [String],
     }
     let payload = json(&Complete {
-        old_container_id: target.old.short(),
+        old_container_id: record.asked.short(),
         new_container_id: new.short(),
         container_name: &target.name,
         failed_dependents,

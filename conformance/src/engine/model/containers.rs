@@ -110,6 +110,31 @@ impl Container {
         &self.image
     }
 
+    /// When it was last started; 0 if never.
+    pub fn started_at(&self) -> Nanos {
+        self.started_at
+    }
+
+    /// The name of its restart policy; empty if none was asked for.
+    pub fn restart_policy_name(&self) -> &str {
+        self.restart_policy().0
+    }
+
+    /// The id of its image.
+    pub fn image_id(&self) -> &str {
+        &self.image_id
+    }
+
+    /// The volumes that it has, by their names.
+    pub fn volumes(&self) -> impl Iterator<Item = &str> {
+        self.mounts.iter().filter(|mount| mount.kind == "volume").map(|mount| mount.name.as_str())
+    }
+
+    /// Its environment, as `NAME=value`.
+    pub fn environment(&self) -> impl Iterator<Item = &str> {
+        super::create::strings(&self.config["Env"])
+    }
+
     pub(super) fn alive(&self) -> bool {
         matches!(self.status, Status::Running | Status::Paused)
     }

@@ -26,7 +26,7 @@ impl Model {
         api: ApiVersion,
         now: Nanos,
     ) -> Result<Created, EngineError> {
-        let body = self.parse_body(raw)?;
+        let mut body = self.parse_body(raw)?;
         let image = body["Image"].as_str().unwrap_or_default().to_owned();
         if body.as_object().is_none_or(Map::is_empty) {
             let word = if self.modern() { "config" } else { "Config" };
@@ -57,6 +57,7 @@ impl Model {
                 }
             },
         };
+        self.resolve_shared(&mut body)?;
         let endpoints = self.wanted_endpoints(&body, api)?;
         let id = self.ids.hex64();
         let mounts = self.make_mounts(&id, &body, &config, now);

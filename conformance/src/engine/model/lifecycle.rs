@@ -24,6 +24,7 @@ impl Model {
             container.error.clone_from(&text);
             return Err(EngineError::new(404, text));
         }
+        self.can_run(&id)?;
         self.container_mut(&id)?.restarts = 0;
         self.run(&id, now);
         Ok(())
@@ -44,6 +45,7 @@ impl Model {
     /// `POST /containers/{id}/restart`; starts it if it does not run.
     pub fn restart_container(&mut self, reference: &str, now: Nanos) -> Result<(), EngineError> {
         let id = self.container_id(reference)?;
+        self.can_run(&id)?;
         if self.podman() {
             self.emit_container("restart", &id, &[], now);
         }
@@ -209,7 +211,8 @@ impl Model {
             };
             return Err(EngineError::new(409, text));
         }
-        if container.alive() {
+        self.can_be_removed(&id)?;
+        if self.containers[&id].alive() {
             if !self.podman() {
                 self.emit_container("kill", &id, &[("signal", "9")], now);
             }
@@ -238,8 +241,8 @@ impl Model {
             "on-failure" => code != 0 && (most == 0 || container.restarts < most),
             _ => false,
         };
-        if again {
-            container.restarts += 1;
+        if again && self.can_run(&id).is_ok() {
+            self.container_mut(&id)?.restarts += 1;
             self.run(&id, now);
         }
         Ok(())

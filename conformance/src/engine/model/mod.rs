@@ -17,6 +17,7 @@ mod figures;
 mod ids;
 mod images;
 mod inspect;
+mod life;
 mod lifecycle;
 mod logs;
 mod networks;
@@ -26,6 +27,7 @@ mod profile;
 mod programs;
 mod pull;
 mod script;
+mod sharing;
 mod shell;
 mod spec;
 mod stats;
@@ -84,6 +86,9 @@ pub struct Model {
     volumes: BTreeMap<String, Volume>,
     events: EventLog,
     engine_id: String,
+    /// What happens by itself, by its time.
+    due: BTreeMap<(Nanos, u64), life::Due>,
+    due_count: u64,
 }
 
 impl Model {
@@ -109,6 +114,8 @@ impl Model {
             volumes: BTreeMap::new(),
             events: EventLog::new(keep),
             engine_id,
+            due: BTreeMap::new(),
+            due_count: 0,
         };
         model.add_builtin_networks(now);
         model

@@ -30,8 +30,10 @@ impl Model {
             }
             _ => false,
         };
-        let again: Vec<String> = self.containers.values().filter(wanted).map(|c| c.id.clone()).collect();
-        for id in again {
+        let mut again: Vec<String> = self.containers.values().filter(wanted).map(|c| c.id.clone()).collect();
+        // Those that share namespaces come behind the ones they need, or not at all.
+        while let Some(place) = again.iter().position(|id| self.can_run(id).is_ok()) {
+            let id = again.remove(place);
             self.run(&id, now);
         }
     }
@@ -56,6 +58,7 @@ impl Model {
             container.health = Some("starting".to_owned());
         }
         self.emit_container("start", id, &[], now);
+        self.begin_life(id);
     }
 
     /// Asked to end, and killed if it does not listen. The order of `stop` and `die` differs between engines.

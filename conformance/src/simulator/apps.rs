@@ -1,0 +1,277 @@
+//! The containers that are updated, and what may never happen to them (PROTOCOL 8).
+//!
+//! Each is known again by a variable that the user has set, whatever its id, name and image are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::engine::model::{Container, ContainerSpec, Flavour, ImageSpec, Model, Nanos, Status};
+
+/// The image that they have at first.
+pub(super) const FIRST_IMAGE: &str = "shop/app:1";
+
+/// The images that they are updated to, and how a container of each lives.
+pub(super) const IMAGES: [(&str, &str); 6] = [
+    ("shop/app:good", ""),
+    ("shop/app:healthy", "healthy:1500"),
+    ("shop/app:unhealthy", "unhealthy:1500"),
+    ("shop/app:crash", "exit:1:400"),
+    ("shop/app:loop", "exit:0:200"),
+    ("shop/app:once", "exit:0:1000"),
+];
+/// What a registry does not give.
+pub(super) const REFUSED_IMAGE: &str = "shop/app:refused";
+pub(super) const BROKEN_IMAGE: &str = "shop/app:broken";
+
+/// A container that the user has made.
+#[derive(Clone, Debug)]
+pub(super) struct App {
+    pub(super) name: &'static str,
+    /// As it was made, and is to be whenever nothing is under way.
+    state: Status,
+    policy: &'static str,
+    /// Whose network it shares.
+    needs: Option<&'static str>,
+    /// Its anonymous volume.
+    volume: String,
+    /// How it may be at the end besides, since its new image does its work and ends.
+    pub(super) may_end: bool,
+}
+
+/// What the server was told of an update, under the short id of the container it was of.
+#[derive(Default)]
+struct Told {
+    complete: bool,
+    /// The stage that ended it.
+    failed: Option<String>,
+    stuck: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Apps {
+    apps: Vec<App>,
+    told: BTreeMap<String, Told>,
+    /// The daemon was restarted: what was paused runs now, and Podman has started what nobody could keep it from.
+    pub(super) engine_restarted: bool,
+    podman: bool,
+    /// Somebody has removed a backup: until it is made again, nothing of it is left.
+    pub(super) meddled: bool,
+    pub(super) complete: u32,
+    pub(super) failed: u32,
+    /// Dependents of which the server was told that they could not be recreated.
+    kept: BTreeSet<String>,
+}
+
+/// What is there at the beginning of a life.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) name: &'static str,
+    pub(super) state: Status,
+    pub(super) policy: &'static str,
+    pub(super) needs: Option<&'static str>,
+}
+
+impl Wanted {
+    pub(super) const fn running(name: &'static str) -> Self {
+        Self { name, state: Status::Running, policy: "unless-stopped", needs: None }
+    }
+
+    pub(super) const fn sharing(self, needs: &'static str) -> Self {
+        Self { needs: Some(needs), ..self }
+    }
+
+    pub(super) const fn with(self, state: Status, policy: &'static str) -> Self {
+        Self { state, policy, ..self }
+    }
+}
+
+impl Apps {
+    /// Makes them, and what a registry has for them.
+    pub(super) fn make(model: &mut Model, wanted: &[Wanted], now: Nanos) -> Self {
+        let image = |life: &str| ImageSpec {
+            config: json!({
+                "Cmd": ["serve"], "Env": ["FROM=image"], "Volumes": {"/data": {}},
+                "Labels": if life.is_empty() { json!({}) } else { json!({"simulated.life": life}) },
+            }),
+            size: 8_000_000,
+            layers: 2,
+        };
+        model.add_image(FIRST_IMAGE, image(""), now);
+        for (name, life) in IMAGES {
+            model.publish(name, image(life));
+        }
+        model.refuse_pull(REFUSED_IMAGE, 404, "pull access denied");
+        model.break_pull(BROKEN_IMAGE, "unexpected EOF");
+        let mut apps = Self { podman: model.profile().flavour == Flavour::Podman, ..Self::default() };
+        for wanted in wanted {
+            let mut spec = ContainerSpec::new(wanted.name).image(FIRST_IMAGE).restart(wanted.policy);
+            spec = spec.set("Env", json!([mark(wanted.name), "OWN=1"]));
+            if let Some(other) = wanted.needs {
+                spec = spec.host("NetworkMode", json!(format!("container:{other}")));
+            }
+            if wanted.state == Status::Created {
+                spec = spec.created();
+            }
+            let Ok(id) = model.add_container(spec, now) else { continue };
+            if wanted.state == Status::Paused {
+                // It runs: nothing stands against it.
+                let _ = model.pause_container(&id, now);
+            }
+            let volume = model.container(&id).ok().and_then(|c| c.volumes().next().map(str::to_owned));
+            apps.apps.push(App {
+                name: wanted.name,
+                state: wanted.state,
+                policy: wanted.policy,
+                needs: wanted.needs,
+                volume: volume.unwrap_or_default(),
+                may_end: false,
+            });
+        }
+        apps
+    }
+
+    /// The update of this one may end with a container that has done its work.
+    pub(super) fn may_end(&mut self, name: &str) {
+        self.apps.iter_mut().filter(|app| app.name == name).for_each(|app| app.may_end = true);
+    }
+
+    /// Somebody has removed it.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.apps.retain(|app| app.name != name);
+    }
+
+    /// Takes in what the server is told.
+    pub(super) fn progress(&mut self, payload: &Value) -> Result<(), String> {
+        let id = payload["container_id"].as_str().unwrap_or_default().to_owned();
+        let stage = payload["stage"].as_str().unwrap_or_default();
+        let told = self.told.entry(id).or_default();
+        match stage {
+            "pulling" => *told = Told::default(),
+            "failed" | "rollback" => {
+                if told.complete {
+                    return Err(format!("an update that was complete is told as failed: {payload}"));
+                }
+                if told.failed.is_none() {
+                    self.failed += 1;
+                }
+                told.failed = Some(stage.to_owned());
+                let message = payload["message"].as_str().unwrap_or_default();
+                told.stuck = message.contains("rolling back failed");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn complete(&mut self, payload: &Value) -> Result<(), String> {
+        let id = payload["old_container_id"].as_str().unwrap_or_default().to_owned();
+        let told = self.told.entry(id).or_default();
+        if told.failed.is_some() {
+            return Err(format!("an update that has failed is told as complete: {payload}"));
+        }
+        self.complete += u32::from(!told.complete);
+        told.complete = true;
+        // What they shared is gone: they are there, and that is all.
+        let kept = payload["failed_dependents"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        self.kept.extend(kept.map(str::to_owned));
+        Ok(())
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.told.values().any(|told| told.stuck)
+    }
+
+    /// At every moment.
+    pub(super) fn always(&self, model: &Model) -> Result<(), String> {
+        for app in &self.apps {
+            let (mut there, mut running) = (0, 0);
+            for container in of(model, app.name) {
+                let name = container.name();
+                let is_backup = name.strip_prefix(app.name).is_some_and(|rest| rest.starts_with("-dockmon-backup-"));
+                there += u32::from(name == app.name || is_backup);
+                running += u32::from(matches!(container.status(), Status::Running | Status::Paused));
+            }
+            if there == 0 && !self.meddled {
+                return Err(format!("nothing is left of {}, neither under its name nor as its backup", app.name));
+            }
+            // Podman cannot be told not to start the old one with its daemon.
+            if running > 1 && !(self.podman && self.engine_restarted) {
+                return Err(format!("{} runs {running} times", app.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// When all is at rest.
+    pub(super) fn at_rest(&self, model: &Model) -> Result<(), String> {
+        if let Some((id, _)) = self.told.iter().find(|(_, told)| !told.complete && told.failed.is_none()) {
+            return Err(format!("the server was never told how the update of {id} ended"));
+        }
+        // Podman removes no backup that a dependent holds on to which could not be recreated.
+        if self.is_stuck() || (self.podman && !self.kept.is_empty()) {
+            return Ok(());
+        }
+        let left = model.containers().map(Container::name).find(|name| {
+            ["-dockmon-backup-", "-dockmon-temp-"].iter().any(|word| name.contains(word)) || name.ends_with("-update")
+        });
+        if let Some(left) = left {
+            return Err(format!("{left} is left over"));
+        }
+        self.apps.iter().try_for_each(|app| self.is_as_it_was(app, model))
+    }
+
+    fn is_as_it_was(&self, app: &App, model: &Model) -> Result<(), String> {
+        let all: Vec<&Container> = of(model, app.name).collect();
+        let [container] = all.as_slice() else {
+            return Err(format!("there are {} of {}", all.len(), app.name));
+        };
+        if container.name() != app.name {
+            return Err(format!("{} is called {}", app.name, container.name()));
+        }
+        let status = container.status();
+        if self.kept.contains(app.name) {
+            return Ok(());
+        }
+        let is_right = match app.state {
+            Status::Created | Status::Exited => !matches!(status, Status::Running | Status::Paused),
+            Status::Paused => status == Status::Paused || (self.engine_restarted && status == Status::Running),
+            Status::Running => status == Status::Running || (app.may_end && status == Status::Exited),
+        };
+        if !is_right {
+            return Err(format!("{} was {:?} and is {status:?}", app.name, app.state));
+        }
+        if container.restart_policy_name() != app.policy {
+            return Err(format!("{} has the restart policy {:?}", app.name, container.restart_policy_name()));
+        }
+        if !container.volumes().any(|volume| volume == app.volume) {
+            return Err(format!("{} has lost its anonymous volume", app.name));
+        }
+        match app.needs {
+            Some(other) if status == Status::Running => self.shares(container, other, model),
+            _ => Ok(()),
+        }
+    }
+
+    /// It has the network that the other one has now.
+    fn shares(&self, container: &Container, other: &str, model: &Model) -> Result<(), String> {
+        let Ok(other) = model.container(other) else { return Err(format!("{other} is gone")) };
+        if !container.shares().any(|id| id == other.id()) {
+            return Err(format!("{} shares the network of another one than {}", container.name(), other.name()));
+        }
+        if container.started_at() < other.started_at() {
+            return Err(format!("{} has a network that {} has no more", container.name(), other.name()));
+        }
+        Ok(())
+    }
+}
+
+fn mark(name: &str) -> String {
+    format!("APP={name}")
+}
+
+/// The containers of this user's configuration.
+fn of<'a>(model: &'a Model, name: &str) -> impl Iterator<Item = &'a Container> {
+    let mark = mark(name);
+    model.containers().filter(move |container| container.environment().any(|entry| entry == mark))
+}

@@ -1,0 +1,102 @@
+//! What is planned to fail, fails: requests to the engine and files, each at its number.
+
+use std::time::Duration;
+
+use dockmon_core::docker::{ApiVersion, DockerRequest};
+use dockmon_core::{DataFile, OpId, Secret};
+
+use super::engine;
+use super::faults::Fault;
+use super::script::{Mend, Step};
+use super::stage::{Happening, Process};
+use super::world::{Course, World};
+
+/// How long the engine takes to come back, and the disk has no room.
+const LASTS: Duration = Duration::from_secs(3);
+/// When somebody comes between, after the new container was started.
+const MEDDLE_AFTER: Duration = Duration::from_millis(500);
+
+impl World {
+    /// A request has reached the engine.
+    pub(super) fn asked(&mut self, (process, op): (Process, OpId), api: Option<ApiVersion>, request: &DockerRequest) {
+        let counts = self.engine.is_waited_for(&self.stage, process, op) && !is_for_ever(request);
+        let fault = if counts { self.stage.planned.at(|| engine::name(request)) } else { None };
+        if let Some(fault) = fault {
+            self.stage.fault(|| format!("{fault:?} at {}", engine::name(request)));
+        }
+        self.meddle_soon(request);
+        match fault {
+            Some(Fault::Refused) => self.engine.refuse(&mut self.stage, op),
+            Some(Fault::CutBefore) => self.engine.cut_one(&mut self.stage, op),
+            Some(Fault::CutAfter) if self.engine.up => {
+                // Whatever it says, nobody hears it.
+                let _ = self.engine.effect(&mut self.stage, api, request);
+                self.engine.cut_one(&mut self.stage, op);
+            }
+            Some(Fault::KilledBefore) => self.kill(),
+            Some(fault) => {
+                self.around(fault);
+                self.engine.perform(&mut self.stage, (process, op), api, request);
+                if fault == Fault::KilledAfter {
+                    self.kill();
+                }
+            }
+            None => self.engine.perform(&mut self.stage, (process, op), api, request),
+        }
+    }
+
+    /// The shell has written a file, or has not.
+    pub(super) fn written(&mut self, (process, op): (Process, OpId), file: DataFile, contents: &Secret) {
+        let counts = process == self.stage.process && file != DataFile::Status;
+        let fault = if counts { self.stage.planned.at(|| format!("write {}", file.name())) } else { None };
+        if let Some(fault) = fault {
+            self.stage.fault(|| format!("{fault:?} at the write of {}", file.name()));
+        }
+        match fault {
+            Some(Fault::Refused | Fault::CutBefore) => {
+                self.disk.end(&mut self.stage, process, op, file, contents, false);
+            }
+            Some(Fault::KilledBefore) => self.kill(),
+            Some(fault) => {
+                self.around(fault);
+                self.disk.finish(&mut self.stage, process, op, file, contents);
+                if matches!(fault, Fault::KilledAfter | Fault::CutAfter) {
+                    self.kill();
+                }
+            }
+            None => self.disk.finish(&mut self.stage, process, op, file, contents),
+        }
+    }
+
+    /// A fault of the world around the operation.
+    fn around(&mut self, fault: Fault) {
+        match fault {
+            Fault::LinkCut => self.server.cut(&mut self.stage),
+            Fault::EngineRestart if !self.engine_stopped => {
+                self.engine_stopped = true;
+                self.server.apps.engine_restarted = true;
+                self.engine.stop(&mut self.stage);
+                self.stage.after(LASTS, Happening::Step(Step::Mend(Mend::Boot)));
+            }
+            Fault::DiskFull => {
+                self.disk.works = false;
+                self.stage.after(LASTS, Happening::Step(Step::Mend(Mend::Disk)));
+            }
+            _ => {}
+        }
+    }
+
+    fn meddle_soon(&mut self, request: &DockerRequest) {
+        let Course::Workflow(workflow) = &mut self.course else { return };
+        if matches!(request, DockerRequest::ContainerStart { .. }) {
+            if let Some(meddling) = workflow.meddling.take() {
+                self.stage.after(MEDDLE_AFTER, Happening::Step(Step::Meddle(meddling)));
+            }
+        }
+    }
+}
+
+/// What the agent asks for as long as it lives is no part of a command.
+fn is_for_ever(request: &DockerRequest) -> bool {
+    matches!(request, DockerRequest::Events { .. } | DockerRequest::ContainerStats { .. })
+}
