@@ -178,8 +178,10 @@ impl Apps {
         Ok(())
     }
 
-    fn is_stuck(&self) -> bool {
-        self.told.values().any(|told| told.stuck)
+    /// Whether the server was told that something is left over. Podman removes no backup that a dependent holds on to
+    /// which could not be recreated.
+    pub(super) fn are_stuck(&self) -> bool {
+        self.told.values().any(|told| told.stuck) || (self.podman && !self.kept.is_empty())
     }
 
     /// At every moment.
@@ -208,8 +210,7 @@ impl Apps {
         if let Some((id, _)) = self.told.iter().find(|(_, told)| !told.complete && told.failed.is_none()) {
             return Err(format!("the server was never told how the update of {id} ended"));
         }
-        // Podman removes no backup that a dependent holds on to which could not be recreated.
-        if self.is_stuck() || (self.podman && !self.kept.is_empty()) {
+        if self.are_stuck() {
             return Ok(());
         }
         let left = model.containers().map(Container::name).find(|name| {

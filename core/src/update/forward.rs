@@ -67,7 +67,7 @@ impl Update {
                 warn!(container = one.name, reason = %lost, "a dependent container cannot be brought back");
             }
             // What is wrong with itself will not be better the next time.
-            if attempt < ATTEMPTS && back.is_ok() && !matches!(failure, Failure::Unwell(_)) {
+            if attempt < ATTEMPTS && back.is_ok() && !failure.is_its_own() {
                 self.cx.sleep(ATTEMPT_AFTER * attempt).await;
                 continue;
             }

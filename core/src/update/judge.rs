@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::engine::{Seen, find};
 use crate::ids::ContainerId;
 use crate::run::Cx;
+use crate::time::MonotonicTime;
 
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -34,14 +35,16 @@ pub(super) enum Unwell {
 pub(super) async fn judge(cx: &Cx, new: &ContainerId, health_timeout: u32) -> Result<(), Unwell> {
     let limit = Duration::from_secs(health_timeout.into());
     let began = cx.now().mono;
-    let mut first_start: Option<String> = None;
+    let mut first: Option<(String, MonotonicTime)> = None;
     loop {
         let took = cx.now().mono.since(began);
         match find(cx, new.as_str()).await {
             Ok(None) => return Err(Unwell::Gone),
             Ok(Some((seen, _))) => {
-                let first = first_start.get_or_insert_with(|| seen.started_at.clone());
-                if let Some(verdict) = at_a_look(&seen, first, took, limit) {
+                let (start, since) = first.get_or_insert_with(|| (seen.started_at.clone(), cx.now().mono));
+                // From the first look on: before it the engine may have been away, and have started it anew.
+                let steady = cx.now().mono.since(*since);
+                if let Some(verdict) = at_a_look(&seen, start, steady, took, limit) {
                     return verdict;
                 }
             }
@@ -53,8 +56,14 @@ pub(super) async fn judge(cx: &Cx, new: &ContainerId, health_timeout: u32) -> Re
     }
 }
 
-/// What this look says, if anything: `took` after its start.
-fn at_a_look(seen: &Seen, first_start: &str, took: Duration, limit: Duration) -> Option<Result<(), Unwell>> {
+/// What this look says, if anything: `took` after its start, and `steady` after the first look.
+fn at_a_look(
+    seen: &Seen,
+    first_start: &str,
+    steady: Duration,
+    took: Duration,
+    limit: Duration,
+) -> Option<Result<(), Unwell>> {
     if seen.restarting || seen.restarts > 0 || seen.started_at != first_start {
         return Some(Err(Unwell::Restarted));
     }
@@ -62,7 +71,7 @@ fn at_a_look(seen: &Seen, first_start: &str, took: Duration, limit: Duration) ->
         return Some(ended(seen));
     }
     match seen.health.as_deref() {
-        None => (took >= STEADY_AFTER).then_some(Ok(())),
+        None => (steady >= STEADY_AFTER).then_some(Ok(())),
         Some("healthy") => Some(Ok(())),
         Some("unhealthy") if took >= GRACE.min(limit / 2) => Some(Err(Unwell::Unhealthy)),
         Some(_) => (took >= limit).then_some(Err(Unwell::NotHealthy(limit.as_secs()))),
@@ -92,7 +101,8 @@ mod tests {
     }
 
     fn look(seen: &Seen, seconds: u64) -> Option<Result<(), Unwell>> {
-        at_a_look(seen, "t", Duration::from_secs(seconds), Duration::from_secs(40))
+        let took = Duration::from_secs(seconds);
+        at_a_look(seen, "t", took, took, Duration::from_secs(40))
     }
 
     #[test]
@@ -101,6 +111,12 @@ mod tests {
         assert_eq!(look(&seen(None), 3), Some(Ok(())));
         assert_eq!(look(&Seen { restarts: 1, ..seen(None) }, 3), Some(Err(Unwell::Restarted)));
         assert_eq!(look(&Seen { started_at: "u".into(), ..seen(None) }, 3), Some(Err(Unwell::Restarted)));
+    }
+
+    #[test]
+    fn an_engine_that_was_away_proves_nothing() {
+        let (late, limit) = (Duration::from_secs(9), Duration::from_secs(40));
+        assert_eq!(at_a_look(&seen(None), "t", Duration::ZERO, late, limit), None);
     }
 
     #[test]

@@ -40,6 +40,12 @@ impl Failure {
         }
     }
 
+    /// Whether the new container itself has failed. One that was started again or is gone may have been so by its
+    /// engine, or by somebody.
+    pub(super) const fn is_its_own(&self) -> bool {
+        matches!(self, Self::Unwell(Unwell::Ended(_) | Unwell::Unhealthy | Unwell::NotHealthy(_)) | Self::Plan(_))
+    }
+
     /// Whether what was asked last may still take effect: its answer was lost, or nobody waits for it any more.
     pub(super) fn may_take_effect(&self) -> bool {
         matches!(self, Self::Docker { error: DockerError::Broken(_) | DockerError::TimedOut { .. }, .. })
