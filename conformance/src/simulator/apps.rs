@@ -3,10 +3,11 @@
 //! Each is known again by a variable that the user has set, whatever its id, name and image are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::engine::model::{Container, ContainerSpec, Flavour, ImageSpec, Model, Nanos, Status};
+use crate::engine::model::{Container, ContainerSpec, Event, Flavour, ImageSpec, Model, Nanos, Status};
 
 /// The image that they have at first.
 pub(super) const FIRST_IMAGE: &str = "shop/app:1";
@@ -164,7 +165,12 @@ impl Apps {
         Ok(())
     }
 
-    pub(super) fn complete(&mut self, payload: &Value) -> Result<(), String> {
+    pub(super) fn complete(&mut self, payload: &Value, truth: &[Arc<Event>]) -> Result<(), String> {
+        let new = payload["new_container_id"].as_str().unwrap_or_default();
+        let made = |event: &Arc<Event>| event.action == "create" && event.id.starts_with(new);
+        if new.len() != 12 || !truth.iter().any(made) {
+            return Err(format!("an update is told as complete whose new container never was: {payload}"));
+        }
         let id = payload["old_container_id"].as_str().unwrap_or_default().to_owned();
         let told = self.told.entry(id).or_default();
         if told.failed.is_some() {

@@ -22,7 +22,8 @@ const STORM: (Duration, Duration) = (Duration::from_secs(20), Duration::from_sec
 /// How long a workflow takes at most, whatever fails in it.
 const WORKFLOW: Duration = Duration::from_secs(60);
 /// What they are updated to.
-const UPDATES: [&str; 7] = [
+const UPDATES: [&str; 8] = [
+    "shop/app:good",
     "shop/app:good",
     "shop/app:healthy",
     "shop/app:unhealthy",
@@ -239,7 +240,7 @@ impl World {
         let target = chance.pick(&NAMES);
         let new = chance.pick(&NAMES);
         let on = json!({ "container_id": target });
-        if chance.one_in(8) {
+        if chance.one_in(5) {
             let (container, image) = (chance.pick(&APPS), chance.pick(&UPDATES));
             let payload =
                 json!({"container_id": container, "new_image": image, "stop_timeout": 1, "health_timeout": 8});

@@ -101,7 +101,7 @@ impl Server {
             }
             (Some("event"), Some("update_complete")) => {
                 stage.note("server", || format!("is told update_complete {}", frame["payload"]));
-                self.apps.complete(&frame["payload"])
+                self.apps.complete(&frame["payload"], &engine.truth)
             }
             (Some("event" | "stats"), _) => Ok(()),
             (Some("response") | None, _) => {
