@@ -25,6 +25,12 @@ const FINISH: Duration = Duration::from_secs(5);
 /// and an empty file, is nothing left.
 pub(crate) fn read_saved(folder: &Path) -> (Saved, Vec<DiskError>) {
     let mut unreadable = Vec::new();
+    // One that is there and cannot be read must not be written over: the core is given what is no journal.
+    let path = folder.join(DataFile::Journal.name());
+    let journal = read_file(&path).unwrap_or_else(|error| {
+        unreadable.push(told(&path, &error));
+        Some("unreadable".to_owned())
+    });
     let mut read = |file: DataFile| {
         let path = folder.join(file.name());
         read_file(&path).unwrap_or_else(|error| {
@@ -36,7 +42,7 @@ pub(crate) fn read_saved(folder: &Path) -> (Saved, Vec<DiskError>) {
         permanent_token: read(DataFile::PermanentToken).map(|text| Secret::new(text.trim())),
         engine_id: read(DataFile::EngineId).map(|text| text.trim().to_owned()),
         cursor: read(DataFile::Cursor),
-        journal: read(DataFile::Journal).map(Secret::new),
+        journal: journal.map(Secret::new),
     };
     (saved, unreadable)
 }
@@ -212,5 +218,8 @@ mod tests {
         assert!(saved.permanent_token.is_none() && saved.engine_id.is_none() && saved.cursor.is_none());
         let paths: Vec<_> = unreadable.iter().map(|error| error.path.rsplit('/').next().unwrap()).collect();
         assert_eq!(paths, ["permanent_token", "engine_id"]);
+        fs::create_dir(place.path().join("journal.json")).unwrap();
+        let (saved, unreadable) = read_saved(place.path());
+        assert!(saved.journal.is_some() && unreadable[0].path.ends_with("journal.json"), "it is not taken for none");
     }
 }

@@ -127,10 +127,10 @@ fn explore(arguments: &Arguments) -> std::io::Result<Option<Box<Violation>>> {
     let mut sessions = 0;
     let wanted = |name: &&str| arguments.workflow.as_deref().is_none_or(|part| name.contains(part));
     for name in workflow_names().into_iter().filter(wanted) {
-        if arguments.verbose {
-            if let Some(Ok(life)) = live_one(name, &[], true, None) {
-                let _ = writeln!(std::io::stdout(), "{}\n", life.history.join("\n"));
-            }
+        if arguments.verbose
+            && let Some(Ok(life)) = live_one(name, &[], true, None)
+        {
+            let _ = writeln!(std::io::stdout(), "{}\n", life.history.join("\n"));
         }
         match explore_one(name, arguments.pairs, &totals) {
             Ok((singles, pairs)) => {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::apps::{Apps, BROKEN_IMAGE, FIRST_IMAGE, REFUSED_IMAGE, Wanted};
 use super::chance::Chance;
 use super::stage::{Happening, Stage};
-use super::workflows::{Meddling, Workflow};
+use super::workflows::{Removal, Workflow};
 use super::world::{Course, World};
 use crate::engine::model::{ContainerSpec, EngineProfile, ImageSpec, Model, Nanos, Status};
 
@@ -45,7 +45,7 @@ pub(super) enum Step {
     /// Ends a fault.
     Mend(Mend),
     /// Somebody comes between an update.
-    Meddle(Meddling),
+    Meddle(Removal),
     /// Ends the storm.
     Calm,
 }
@@ -174,21 +174,21 @@ impl World {
         }
     }
 
-    fn meddle(&mut self, meddling: Meddling) {
+    fn meddle(&mut self, meddling: Removal) {
         let wall = self.stage.wall();
         let model = &mut self.engine.model;
         let backup = model.containers().find(|c| c.name().contains("-dockmon-backup-")).map(|c| c.id().to_owned());
         let (name, victim) = match meddling {
-            Meddling::BackupRemoved => ("the backup", backup),
+            Removal::Backup => ("the backup", backup),
             // Without a backup it is the old one that has the name.
-            Meddling::SuccessorRemoved => ("the new one", backup.map(|_| "shop".to_owned())),
-            Meddling::DependentRemoved => ("a dependent", Some("tail".to_owned())),
+            Removal::Successor => ("the new one", backup.map(|_| "shop".to_owned())),
+            Removal::Dependent => ("a dependent", Some("tail".to_owned())),
         };
         let Some(victim) = victim else { return };
         if model.remove_container(&victim, true, false, wall).is_ok() {
             self.stage.note("people", || format!("remove {name}"));
-            self.server.apps.meddled |= meddling == Meddling::BackupRemoved;
-            if meddling == Meddling::DependentRemoved {
+            self.server.apps.meddled |= meddling == Removal::Backup;
+            if meddling == Removal::Dependent {
                 self.server.apps.forget("tail");
             }
         }

@@ -88,10 +88,10 @@ impl World {
 
     fn meddle_soon(&mut self, request: &DockerRequest) {
         let Course::Workflow(workflow) = &mut self.course else { return };
-        if matches!(request, DockerRequest::ContainerStart { .. }) {
-            if let Some(meddling) = workflow.meddling.take() {
-                self.stage.after(MEDDLE_AFTER, Happening::Step(Step::Meddle(meddling)));
-            }
+        if matches!(request, DockerRequest::ContainerStart { .. })
+            && let Some(removal) = workflow.meddling.take()
+        {
+            self.stage.after(MEDDLE_AFTER, Happening::Step(Step::Meddle(removal)));
         }
     }
 }

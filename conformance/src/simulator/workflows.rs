@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use super::apps::{BROKEN_IMAGE, REFUSED_IMAGE, Wanted};
 use crate::engine::model::{EngineProfile, Status};
 
-/// Somebody on the host comes between, half a second after the new container was started.
+/// What somebody on the host removes, half a second after the new container was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meddling {
-    /// Removes the backup.
-    BackupRemoved,
-    /// Removes the new container.
-    SuccessorRemoved,
-    /// Removes a dependent.
-    DependentRemoved,
+pub(super) enum Removal {
+    /// The backup.
+    Backup,
+    /// The new container.
+    Successor,
+    /// A dependent.
+    Dependent,
 }
 
 /// How it ends when nothing fails.
@@ -36,7 +36,7 @@ pub(super) struct Workflow {
     /// Containers that nobody holds to anything.
     pub(super) besides: &'static [&'static str],
     pub(super) commands: Vec<(&'static str, Value)>,
-    pub(super) meddling: Option<Meddling>,
+    pub(super) meddling: Option<Removal>,
     pub(super) ending: Ending,
     /// Whose new container does its work and ends.
     pub(super) may_end: Option<&'static str>,
@@ -64,7 +64,7 @@ impl Workflow {
         Self { there: there.to_vec(), ..self }
     }
 
-    fn meddling(self, meddling: Meddling) -> Self {
+    fn meddling(self, meddling: Removal) -> Self {
         Self { meddling: Some(meddling), ..self }
     }
 
@@ -123,13 +123,11 @@ fn updates() -> Vec<Workflow> {
             commands: vec![update("shop", GOOD), update("blog", CRASH)],
             ..new("two updates beside each other", GOOD, Complete(1)).with(&[SHOP, Wanted::running("blog")])
         },
-        new("update whose backup is removed", "shop/app:unhealthy", Failed).meddling(Meddling::BackupRemoved),
+        new("update whose backup is removed", "shop/app:unhealthy", Failed).meddling(Removal::Backup),
         new("update whose successor is removed", "shop/app:healthy", Failed)
             .with(&[SHOP, TAIL])
-            .meddling(Meddling::SuccessorRemoved),
-        new("update whose dependent is removed", GOOD, Complete(1))
-            .with(&[SHOP, TAIL])
-            .meddling(Meddling::DependentRemoved),
+            .meddling(Removal::Successor),
+        new("update whose dependent is removed", GOOD, Complete(1)).with(&[SHOP, TAIL]).meddling(Removal::Dependent),
     ]
 }
 

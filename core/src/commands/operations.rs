@@ -7,16 +7,13 @@ use serde_json::value::RawValue;
 use super::answer::{CommandError, Doing, Fields};
 use super::inspect::inspect;
 use super::{create, logs, pull, read_payload, verify};
-use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerDetails, read};
+use crate::docker::{DockerRequest, MAX_STOP_SECONDS};
 use crate::events::RunState;
 use crate::ids::ContainerId;
 use crate::policy::{Deed, DeedKind};
 use crate::run::Cx;
 use crate::wire::json;
-
-/// The longest time a container may be given to stop, seconds.
-const MAX_STOP_SECONDS: u32 = 24 * 3600;
 
 pub(super) enum Operation {
     Start(Target),

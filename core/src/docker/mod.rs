@@ -11,5 +11,6 @@ pub mod views;
 
 pub use crate::engine::{Recognised, recognise};
 pub use error::DockerError;
+pub(crate) use request::MAX_STOP_SECONDS;
 pub use request::{DockerRequest, EventKind, Lane, RegistryAuth};
 pub use version::ApiVersion;

@@ -27,6 +27,9 @@ impl EventKind {
     }
 }
 
+/// The longest time that a container may be given to stop, seconds.
+pub(crate) const MAX_STOP_SECONDS: u32 = 24 * 3600;
+
 /// Credentials for a registry, as `X-Registry-Auth` takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryAuth {

@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::replacement::Was;
 use crate::docker::views::{ContainerDetails, Lenient, plain_name, read};
-use crate::docker::{DockerError, DockerRequest};
+use crate::docker::{DockerError, DockerRequest, MAX_STOP_SECONDS};
 use crate::ids::ContainerId;
 use crate::run::Cx;
 
@@ -173,9 +173,6 @@ pub(super) async fn stop(cx: &Cx, seen: &Seen, seconds: u32) -> Result<(), Docke
     let timeout = seconds.max(seen.stop_timeout.unwrap_or(0)).min(MAX_STOP_SECONDS);
     cx.docker(DockerRequest::ContainerStop { id, timeout }).await.map(drop)
 }
-
-/// The longest that a container may be given to stop, seconds.
-pub(super) const MAX_STOP_SECONDS: u32 = 24 * 3600;
 
 /// Gives it another restart policy. Podman 4.3 cannot: there it keeps its own.
 pub(super) async fn set_policy(cx: &Cx, id: &ContainerId, policy: &RawValue) -> Result<(), DockerError> {

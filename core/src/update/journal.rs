@@ -16,6 +16,8 @@ use crate::wire::json;
 
 /// The format that this agent writes.
 const VERSION: u32 = 1;
+/// The largest journal that is written: what an agent reads at its start is a little more.
+const MAX_BYTES: usize = 7 * 1024 * 1024;
 
 /// An update as the journal has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -129,6 +131,10 @@ impl Journal {
         self.records.remove(&number);
     }
 
+    fn len_bytes(&self) -> usize {
+        self.records.values().map(|text| text.0.len() + 1).sum()
+    }
+
     fn text(&self) -> Secret {
         let updates: Vec<&str> = self.records.values().map(|text| text.0.as_str()).collect();
         Secret::new(format!(r#"{{"version":{VERSION},"updates":[{}]}}"#, updates.join(",")))
@@ -136,10 +142,21 @@ impl Journal {
 }
 
 /// Puts an update as it is now on disk.
+///
+/// # Errors
+/// It could not be written, or the journal would be larger than an agent reads: then it stays as it was.
 pub(super) async fn keep(cx: &Cx, number: u64, record: &Record) -> Result<(), DiskError> {
     let text = {
         let mut journal = cx.shared.journal.borrow_mut();
-        journal.records.insert(number, Text(json(record)));
+        let before = journal.records.insert(number, Text(json(record)));
+        if journal.len_bytes() > MAX_BYTES {
+            match before {
+                Some(before) => journal.records.insert(number, before),
+                None => journal.records.remove(&number),
+            };
+            let path = format!("{}/{}", cx.shared.config.data_path, DataFile::Journal.name());
+            return Err(DiskError { path, reason: format!("it would be larger than {MAX_BYTES} bytes") });
+        }
         journal.text()
     };
     cx.write(DataFile::Journal, text).await

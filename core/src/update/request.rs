@@ -4,12 +4,12 @@ use serde::Deserialize;
 
 use super::claims::Claim;
 use super::dependents;
-use super::engine::{MAX_STOP_SECONDS, find};
+use super::engine::find;
 use super::journal::{Record, keep};
 use super::plan::{self, Obstacle};
 use super::replacement::Replacement;
 use super::run::Update;
-use crate::docker::{DockerError, RegistryAuth};
+use crate::docker::{DockerError, MAX_STOP_SECONDS, RegistryAuth};
 use crate::ids::ContainerId;
 use crate::input::DiskError;
 use crate::policy;
