@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
+use super::server::Said;
 use super::stage::Process;
 
 /// A link between one agent process and the server, counted over the whole life.
@@ -37,19 +36,19 @@ impl Ledger {
     }
 
     /// Takes an answer in. It may come twice if the link broke before its receipt, on different links then.
-    pub(super) fn answer(&mut self, frame: &Value, link: LinkNumber) -> Result<(), String> {
-        let id = frame["id"].as_str().or_else(|| frame["correlation_id"].as_str()).unwrap_or_default();
-        let Some(asked) = self.asked.get_mut(id) else { return Err(format!("an answer to nothing: {frame}")) };
+    pub(super) fn answer(&mut self, said: &Said<'_>, link: LinkNumber) -> Result<(), String> {
+        let id = said.question();
+        let Some(asked) = self.asked.get_mut(id) else { return Err(format!("an answer to nothing: {id:?}")) };
         if asked.answered.contains(&link) {
             return Err(format!("{} {id} was answered twice on link {link}", asked.name));
         }
-        let says_error = frame.get("error").is_some_and(|error| error.as_str().is_some_and(|text| !text.is_empty()));
-        let well_formed = match frame.get("success") {
-            Some(Value::Bool(success)) => *success != says_error,
-            _ => frame["type"] == "response" && says_error != frame.get("payload").is_some(),
+        let says_error = said.error.as_ref().is_some_and(|error| !error.is_empty());
+        let well_formed = match said.success {
+            Some(success) => success != says_error,
+            None => said.kind.as_deref() == Some("response") && says_error != said.payload.is_some(),
         };
         if !well_formed {
-            return Err(format!("the answer to {} {id} is malformed: {frame}", asked.name));
+            return Err(format!("the answer to {} {id} is malformed", asked.name));
         }
         asked.answered.push(link);
         Ok(())

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockmon_core::{ConnectError, Frame, Input, OpId, Secret, SocketClosed, SocketEvent, SocketKind};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::apps::Apps;
@@ -14,6 +16,33 @@ use super::told::Told;
 
 const ONE_TIME: &str = "one-time-token";
 const PERMANENT: &str = "permanent-token";
+
+/// A frame of the agent's, of which only what is needed is taken apart: lists are long.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Said<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    command: Option<String>,
+    token: Option<String>,
+    id: Option<String>,
+    correlation_id: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) success: Option<bool>,
+    #[serde(borrow)]
+    pub(super) payload: Option<&'a RawValue>,
+}
+
+impl Said<'_> {
+    /// The id of what it answers; empty if it answers nothing.
+    pub(super) fn question(&self) -> &str {
+        self.id.as_deref().or(self.correlation_id.as_deref()).unwrap_or_default()
+    }
+
+    fn payload(&self) -> Value {
+        self.payload.and_then(|payload| serde_json::from_str(payload.get()).ok()).unwrap_or_default()
+    }
+}
 
 /// The server's end of a WebSocket.
 struct Link {
@@ -76,9 +105,10 @@ impl Server {
             return Ok(());
         }
         let number = link.number;
-        let frame: Value = serde_json::from_str(frame.as_str()).map_err(|error| format!("no JSON: {error}"))?;
-        if frame["type"] == "register" {
-            let token = frame["token"].as_str().unwrap_or_default();
+        let said: Said<'_> = serde_json::from_str(frame.as_str()).map_err(|error| format!("no JSON: {error}"))?;
+        let kind = said.kind.as_deref();
+        if kind == Some("register") {
+            let token = said.token.as_deref().unwrap_or_default();
             if link.registered {
                 return Err(format!("a second registration on link {number}"));
             }
@@ -86,29 +116,30 @@ impl Server {
             return self.register(stage, op, token == ONE_TIME, token == PERMANENT);
         }
         if !link.registered {
-            return Err(format!("before the registration: {frame}"));
+            return Err(format!("before the registration: {}", frame.as_str()));
         }
-        match (frame["type"].as_str(), frame["command"].as_str()) {
+        match (kind, said.command.as_deref()) {
             (Some("event"), Some("container_event")) => {
-                let event = &frame["payload"];
+                let event = said.payload();
                 stage.note("server", || format!("is told {} of {}", event["action"], event["container_name"]));
-                self.told.take(event, number, &engine.truth)
+                self.told.take(&event, number, &engine.truth)
             }
             (Some("event"), Some("update_progress")) => {
-                let payload = &frame["payload"];
+                let payload = said.payload();
                 stage.note("server", || format!("is told {}: {}", payload["stage"], payload["message"]));
-                self.apps.progress(payload)
+                self.apps.progress(&payload)
             }
             (Some("event"), Some("update_complete")) => {
-                stage.note("server", || format!("is told update_complete {}", frame["payload"]));
-                self.apps.complete(&frame["payload"], &engine.truth)
+                let payload = said.payload();
+                stage.note("server", || format!("is told update_complete {payload}"));
+                self.apps.complete(&payload, &engine.truth)
             }
             (Some("event" | "stats"), _) => Ok(()),
             (Some("response") | None, _) => {
-                stage.note("server", || format!("is answered {}{}", frame["id"], frame["correlation_id"]));
-                self.ledger.answer(&frame, number)
+                stage.note("server", || format!("is answered {}", said.question()));
+                self.ledger.answer(&said, number)
             }
-            (Some(_), _) => Err(format!("what is {frame}?")),
+            (Some(_), _) => Err(format!("what is {}?", frame.as_str())),
         }
     }
 

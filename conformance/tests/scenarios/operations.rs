@@ -150,7 +150,7 @@ fn what_cannot_be_read_is_named() {
             ("fly", Value::Null, "unknown command: fly"),
             ("delete_volume", json!({}), "volume_name"),
             ("delete_network", json!({"network_id": 7}), "string"),
-            ("update_container", json!({}), "not available"),
+            ("update_container", json!({}), "container_id"),
             ("self_update", json!({}), "not available"),
             ("deploy_compose", json!({}), "not available"),
         ] {

@@ -42,7 +42,7 @@ fn a_registration_tells_what_the_engine_says() {
         assert_eq!(told["daemon_started_at"], engine.client.get("/networks/bridge")["Created"]);
         let can = ["container_operations", "event_streaming", "stats_collection"];
         assert!(can.iter().all(|name| told["capabilities"][name] == true), "{}", told["capabilities"]);
-        let later = ["container_updates", "self_update", "compose_deployments"];
+        let later = ["self_update", "compose_deployments"];
         assert!(later.iter().all(|name| told["capabilities"][name] == false), "{}", told["capabilities"]);
         stage.check();
     });

@@ -46,6 +46,18 @@ pub(super) enum Lost {
     Docker(#[from] DockerError),
     #[error("its configuration cannot be cloned")]
     Plan,
+    /// Without the engine's words: they may quote the configuration, and there are secrets in it.
+    #[error("the engine refused with status {0} to make it again")]
+    NotMade(u16),
+}
+
+impl Lost {
+    fn of_creation(error: DockerError) -> Self {
+        match error {
+            DockerError::Status { code, .. } => Self::NotMade(code),
+            other => Self::Docker(other),
+        }
+    }
 }
 
 /// Removes the new container and puts the old one into its place, for as long as the engine lets it hope.
@@ -96,10 +108,11 @@ async fn insist<T>(cx: &Cx, attempt: impl AsyncFn() -> Result<T, Lost>) -> Resul
 async fn attempt(cx: &Cx, one: &Replacement, wanted: Wanted) -> Result<Back, Lost> {
     try_remove_new(cx, one).await?;
     let mut old = find(cx, one.old.as_str()).await?.map(|(seen, _)| seen);
+    if matches!(one.phase, Phase::Planned | Phase::Making) {
+        // Nothing was done to it: whatever it does now is its own business.
+        return Ok(if old.is_some() { Back::AsItWas } else { Back::Gone });
+    }
     if old.is_none() {
-        if matches!(one.phase, Phase::Planned | Phase::Making) {
-            return Ok(Back::Gone);
-        }
         // Made again by an earlier try, or by somebody else: either way the name has its container.
         old = find(cx, &one.name).await?.map(|(seen, _)| seen);
     }
@@ -138,7 +151,8 @@ async fn make_again(cx: &Cx, one: &Replacement) -> Result<Seen, Lost> {
     let image = NewImage { reference: old.image_id, change: None };
     let blueprint = blueprint(cx, one, &image, &one.shared).map_err(|_| Lost::Plan)?;
     // Under the temporary name, until it is whole: a try that is broken off is removed by the next one.
-    let id = engine::create(cx, &one.temporary_name(), blueprint.body).await?;
+    let created = engine::create(cx, &one.temporary_name(), blueprint.body).await;
+    let id = created.map_err(Lost::of_creation)?;
     for join in blueprint.joins {
         engine::join(cx, &id, &join.network, &join.endpoint).await?;
     }

@@ -200,8 +200,11 @@ impl Update {
             self.cx.sleep(delay).await;
             is_clear = is_clear || self.clear().await.is_ok();
         }
+        let mut said = false;
         while let Err(error) = forget(&self.cx, self.number).await {
-            warn!(%error, "the journal cannot be written");
+            if !std::mem::replace(&mut said, true) {
+                warn!(%error, "the journal cannot be written: it still has an update that is over");
+            }
             let delay = backoff.failed(&mut self.cx.shared.chance.borrow_mut());
             self.cx.sleep(delay).await;
         }
