@@ -12,8 +12,8 @@ use super::workflows::{Removal, Workflow};
 use super::world::{Course, World};
 use crate::engine::model::{ContainerSpec, EngineProfile, ImageSpec, Model, Nanos, Status};
 
-/// Names that containers have; a rename may take one that is free.
-const NAMES: [&str; 8] = ["web", "db", "cache", "api", "worker", "queue", "proxy", "mail"];
+/// Names that containers have; a rename may take one that is free. None can pass for the beginning of an id.
+const NAMES: [&str; 8] = ["web", "store", "cache", "api", "worker", "queue", "proxy", "mail"];
 /// How long the agent may take to register and to keep its first cursor, when nothing fails.
 const BEGIN_WITHIN: Duration = Duration::from_secs(60);
 /// How long things fail.
