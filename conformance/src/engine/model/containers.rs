@@ -160,6 +160,15 @@ impl Container {
         (name, policy.and_then(|p| p["MaximumRetryCount"].as_u64()).unwrap_or(0))
     }
 
+    /// Whether its restart policy starts it again after an end with this code.
+    pub(super) fn wants_again(&self, code: i64) -> bool {
+        match self.restart_policy() {
+            ("always" | "unless-stopped", _) => true,
+            ("on-failure", most) => code != 0 && (most == 0 || self.restarts < most),
+            _ => false,
+        }
+    }
+
     pub(super) fn label(&self, key: &str) -> Option<&str> {
         self.config["Labels"].get(key)?.as_str()
     }

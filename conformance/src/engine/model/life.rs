@@ -13,11 +13,17 @@ const MILLISECOND: Nanos = 1_000_000;
 /// The shortest life: one that ended at its start would be started again without an end.
 const SHORTEST: Nanos = 100 * MILLISECOND;
 
+/// How long Docker waits before a restart: twice as long each time.
+const FIRST_DELAY: Nanos = 100 * MILLISECOND;
+const LONGEST_DELAY: Nanos = 60_000 * MILLISECOND;
+
 /// What happens to a container that lives long enough.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Turn {
     Health(&'static str),
     Exit(i64),
+    /// Its restart policy starts it again.
+    Start,
 }
 
 /// A turn that is to come.
@@ -43,19 +49,44 @@ impl Model {
             if container.started_at != due.started {
                 continue;
             }
-            match container.status {
+            match (container.status, due.turn) {
                 // Its time stands still.
-                Status::Paused => self.plan(at + 1000 * MILLISECOND, due),
-                Status::Running => {
-                    // Its container is there, and runs: neither is refused.
-                    let _ = match due.turn {
-                        Turn::Health(health) => self.set_health(&due.container, health, at.max(due.started)),
-                        Turn::Exit(code) => self.exit_container(&due.container, code, at),
-                    };
+                (Status::Paused, _) => self.plan(at + 1000 * MILLISECOND, due),
+                (Status::Running, Turn::Health(health)) => {
+                    // Its container is there: it is not refused.
+                    let _ = self.set_health(&due.container, health, at);
                 }
-                Status::Created | Status::Exited => {}
+                (Status::Running, Turn::Exit(code)) => self.exit_and_wait(due, code, at),
+                (Status::Exited, Turn::Start) if !container.stopped_by_hand => self.start_over(&due.container, at),
+                _ => {}
             }
         }
+    }
+
+    /// It ends; what its restart policy asks for follows after a while that grows, as with real engines.
+    fn exit_and_wait(&mut self, due: Due, code: i64, at: Nanos) {
+        self.end(&due.container, code, false, at);
+        let Some(container) = self.containers.get(&due.container).filter(|container| container.wants_again(code))
+        else {
+            return;
+        };
+        let delay = (FIRST_DELAY << container.restarts.min(20)).min(LONGEST_DELAY);
+        self.plan(at + delay, Due { turn: Turn::Start, ..due });
+    }
+
+    fn start_over(&mut self, id: &str, at: Nanos) {
+        if self.can_run(id).is_err() {
+            return;
+        }
+        if let Some(container) = self.containers.get_mut(id) {
+            container.restarts += 1;
+        }
+        self.run(id, at);
+    }
+
+    /// The daemon stops, and nothing happens by itself any more.
+    pub(super) fn forget_due(&mut self) {
+        self.due.clear();
     }
 
     /// A container has just been started.
@@ -107,9 +138,13 @@ mod tests {
         assert_eq!(model.container(&well).unwrap().health.as_deref(), Some("healthy"));
         model.pass(2000 * MILLISECOND);
         let container = model.container(&ends).unwrap();
-        assert_eq!((container.restarts, container.started_at), (1, 2000 * MILLISECOND), "as its policy asks");
-        assert_eq!(model.next_due(), Some(3000 * MILLISECOND), "and so on");
-        model.stop_container(&ends, 2500 * MILLISECOND).unwrap();
+        assert_eq!((container.status, container.restarts), (Status::Exited, 0));
+        model.pass(2100 * MILLISECOND);
+        let container = model.container(&ends).unwrap();
+        assert_eq!((container.restarts, container.started_at), (1, 2100 * MILLISECOND), "as its policy asks");
+        model.pass(3100 * MILLISECOND);
+        assert_eq!(model.next_due(), Some(3300 * MILLISECOND), "after longer each time");
+        assert_eq!(model.stop_container(&ends, 3200 * MILLISECOND).unwrap_err().status, 304);
         model.pass(9000 * MILLISECOND);
         assert_eq!(model.next_due(), None);
         assert_eq!(json!(model.container(&ends).unwrap().status.as_str()), "exited");

@@ -35,6 +35,8 @@ impl Model {
     pub fn stop_container(&mut self, reference: &str, now: Nanos) -> Result<(), EngineError> {
         let id = self.container_id(reference)?;
         if !self.containers[&id].alive() {
+            // One that waits for its restart waits no more.
+            self.container_mut(&id)?.stopped_by_hand = true;
             return Err(EngineError::unchanged());
         }
         self.terminate(&id, now);
@@ -234,13 +236,7 @@ impl Model {
             return Err(EngineError::new(409, self.not_running(&id)));
         }
         self.end(&id, code, false, now);
-        let Some(container) = self.containers.get_mut(&id) else { return Ok(()) };
-        let (policy, most) = container.restart_policy();
-        let again = match policy {
-            "always" | "unless-stopped" => true,
-            "on-failure" => code != 0 && (most == 0 || container.restarts < most),
-            _ => false,
-        };
+        let again = self.containers.get(&id).is_some_and(|container| container.wants_again(code));
         if again && self.can_run(&id).is_ok() {
             self.container_mut(&id)?.restarts += 1;
             self.run(&id, now);

@@ -9,6 +9,7 @@ use super::{Container, Event, Model, Nanos, Status};
 impl Model {
     pub(super) fn shut_down(&mut self, now: Nanos) -> Vec<Arc<Event>> {
         let before = self.take_events();
+        self.forget_due();
         let running: Vec<String> = self.containers.values().filter(|c| c.alive()).map(|c| c.id.clone()).collect();
         for id in running {
             self.terminate(&id, now);
