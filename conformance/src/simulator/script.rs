@@ -153,6 +153,7 @@ impl World {
     fn calm(&mut self) {
         self.stage.note("script", || "the storm is over");
         self.stage.storm = false;
+        self.stage.planned.counts = false;
         self.calm_since = Some(self.stage.now);
         for mend in [Mend::Server, Mend::Engine, Mend::Boot, Mend::Deaf, Mend::Disk] {
             self.mend(mend);

@@ -112,16 +112,17 @@ impl Seen {
     }
 }
 
-/// How often an inspect that Podman fails is asked for again: it fails them while a process of the container ends.
+/// How often an inspect that Podman fails is asked for again: it fails them while a process of the container ends, and
+/// while any other image goes.
 const ASK_AGAIN: u32 = 5;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// The container of this id or name; none where there is none.
-pub(super) async fn find(cx: &Cx, reference: &str) -> Result<Option<(Seen, Box<RawValue>)>, DockerError> {
+/// Asks for an inspect; none where there is nothing of that name.
+async fn inspect(cx: &Cx, request: DockerRequest) -> Result<Option<Box<RawValue>>, DockerError> {
     let mut again = if cx.shared.engine.borrow().is_podman() { ASK_AGAIN } else { 0 };
     loop {
-        match cx.docker(DockerRequest::ContainerInspect { id: ContainerId::new(reference) }).await {
-            Ok(Some(inspect)) => return Ok(Some((Seen::read(&inspect), inspect))),
+        match cx.docker(request.clone()).await {
+            Ok(Some(inspect)) => return Ok(Some(inspect)),
             Ok(None) => return Err(DockerError::Unreadable("an inspect without a body".to_owned())),
             Err(error) if error.is_not_found() => return Ok(None),
             Err(DockerError::Status { code: 500, .. }) if again > 0 => {
@@ -133,12 +134,15 @@ pub(super) async fn find(cx: &Cx, reference: &str) -> Result<Option<(Seen, Box<R
     }
 }
 
+/// The container of this id or name; none where there is none.
+pub(super) async fn find(cx: &Cx, reference: &str) -> Result<Option<(Seen, Box<RawValue>)>, DockerError> {
+    let inspect = inspect(cx, DockerRequest::ContainerInspect { id: ContainerId::new(reference) }).await?;
+    Ok(inspect.map(|inspect| (Seen::read(&inspect), inspect)))
+}
+
 /// An image's inspect; none where it is gone.
 pub(super) async fn image(cx: &Cx, name: &str) -> Result<Option<Box<RawValue>>, DockerError> {
-    match cx.docker(DockerRequest::ImageInspect { name: name.to_owned() }).await {
-        Err(error) if error.is_not_found() => Ok(None),
-        answer => answer,
-    }
+    inspect(cx, DockerRequest::ImageInspect { name: name.to_owned() }).await
 }
 
 /// Makes a container; its full id.
