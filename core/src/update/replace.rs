@@ -113,7 +113,6 @@ pub(super) fn blueprint(
         api: cx.shared.ops.borrow().api.unwrap_or(ApiVersion::OLDEST),
         podman: cx.shared.engine.borrow().is_podman(),
         shared,
-        own_hostname: false,
     })
 }
 

@@ -37,8 +37,6 @@ pub(super) struct Sources<'a> {
     pub(super) podman: bool,
     /// Whose namespaces it shares: as the old one's configuration has it, and what the new one's is to have.
     pub(super) shared: &'a BTreeMap<String, String>,
-    /// Whether it gets a host name of its own, whatever the old one's is (PROTOCOL 9).
-    pub(super) own_hostname: bool,
 }
 
 /// What the new container is made of.
@@ -80,7 +78,7 @@ pub(super) fn blueprint(sources: &Sources<'_>) -> Result<Blueprint, PlanError> {
         image::name_it_in_labels(&mut config, image);
     }
     config.set("Image", sources.image);
-    if sources.own_hostname || config.text("Hostname").as_deref() == Some(ids::short(&id)) {
+    if config.text("Hostname").as_deref() == Some(ids::short(&id)) {
         config.remove("Hostname");
     }
     storage::carry_over(&old, &mut host);

@@ -57,7 +57,6 @@ impl Case {
             api: self.api,
             podman: self.podman,
             shared: &self.shared,
-            own_hostname: false,
         })
         .unwrap();
         let joins = blueprint.joins.iter().map(|join| (join.network.clone(), value(&join.endpoint))).collect();
@@ -273,7 +272,6 @@ fn an_inspect_without_a_configuration_is_an_error() {
         api: ApiVersion::OLDEST,
         podman: false,
         shared: &shared,
-        own_hostname: false,
     };
     assert_eq!(blueprint(&sources).err(), Some(PlanError::Missing("Config")));
 }
