@@ -72,20 +72,24 @@ pub(super) fn blueprint(sources: &Sources<'_>) -> Result<Blueprint, PlanError> {
     let id = old.text("Id").unwrap_or_default();
 
     if let Some(image) = sources.old_image {
-        image::subtract(&mut config, image, sources.podman);
+        image::subtract(&mut config, &host, image, sources.podman);
     }
     if let Some(image) = sources.new_image {
         image::name_it_in_labels(&mut config, image);
     }
+    if !sources.podman {
+        image::keep_without_entry_point(&mut config);
+    }
     config.set("Image", sources.image);
-    if config.text("Hostname").as_deref() == Some(ids::short(&id)) {
+    let hostname = config.text("Hostname").unwrap_or_default();
+    if hostname == ids::short(&id) {
         config.remove("Hostname");
     }
     storage::carry_over(&old, &mut host);
     let networks = network::Networks::of(&old, &config, &host, sources);
     namespaces::rewrite(&mut config, &mut host, sources.shared);
     if sources.podman {
-        odd::for_podman(&mut config, &mut host);
+        odd::for_podman(&mut config, &mut host, &hostname);
     }
     networks.write(config, host)
 }

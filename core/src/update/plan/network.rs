@@ -37,30 +37,29 @@ impl Networks {
     pub(super) fn of(old: &Object, config: &Object, host: &Object, sources: &Sources<'_>) -> Self {
         let none = Self { at_once: Vec::new(), later: Vec::new(), mode: None };
         let mode = host.text("NetworkMode").unwrap_or_default();
-        let networks = old.object("NetworkSettings").and_then(|settings| settings.object("Networks"));
-        let Some(networks) = networks.filter(|_| !shares_network(host) && !matches!(mode.as_str(), "host" | "none"))
-        else {
-            return none;
-        };
+        let shown = old.object("NetworkSettings").and_then(|settings| settings.object("Networks"));
+        let Some(mut networks) = shown.filter(|_| mode != "host" && !shares_network(host)) else { return none };
+        if mode == "none" {
+            // One that was taken off it has others now, or is in none any more.
+            networks.retain(|name, _| name != "none");
+        } else if networks.is_empty() && is_running(old) && (!sources.podman || mode == "bridge") {
+            // It was taken off every network, perhaps because nobody is to reach it. (Podman has other modes with none,
+            // such as `slirp4netns` and `ns:/path`.)
+            return Self { mode: Some("none".to_owned()), ..none };
+        }
         let id = old.text("Id").unwrap_or_default();
-        let all: Vec<(String, Object, bool)> = networks
-            .iter()
-            .map(|(name, raw)| {
-                let endpoint = Object::of(raw).unwrap_or_default();
-                let is_primary = is_mode(&mode, name, &endpoint);
-                (name.to_owned(), wanted(endpoint, &id, config, sources), is_primary)
-            })
-            .collect();
-        let has_primary = all.iter().any(|(.., is_primary)| *is_primary);
+        let all: Vec<(String, Object)> =
+            networks.iter().map(|(name, raw)| (name.to_owned(), Object::of(raw).unwrap_or_default())).collect();
+        let primary = primary(&mode, &all);
         // It was taken off the network that it was created in.
-        let mode = if has_primary { None } else { all.first().map(|(name, ..)| name.clone()) };
-        let at_creation = |index: usize, is_primary: bool| {
-            sources.api >= MANY_AT_CREATION || is_primary || (!has_primary && index == 0)
-        };
+        let mode = if primary.is_some() { None } else { all.first().map(|(name, _)| name.clone()) };
+        let primary = primary.unwrap_or(0);
         let mut networks = Self { mode, ..none };
-        for (index, (name, endpoint, is_primary)) in all.into_iter().enumerate() {
-            let into = if at_creation(index, is_primary) { &mut networks.at_once } else { &mut networks.later };
-            into.push((name, endpoint));
+        for (index, (name, endpoint)) in all.into_iter().enumerate() {
+            let is_primary = index == primary;
+            let at_once = sources.api >= MANY_AT_CREATION || is_primary;
+            let into = if at_once { &mut networks.at_once } else { &mut networks.later };
+            into.push((name, wanted(endpoint, &id, config, is_primary, sources)));
         }
         networks
     }
@@ -88,15 +87,28 @@ impl Networks {
     }
 }
 
-/// Whether `NetworkMode` means this network.
-fn is_mode(mode: &str, name: &str, endpoint: &Object) -> bool {
-    let is_default = matches!(mode, "" | "default" | "bridge") && matches!(name, "bridge" | "podman");
-    is_default || mode == name || endpoint.text("NetworkID").is_some_and(|id| !id.is_empty() && id == mode)
+fn is_running(old: &Object) -> bool {
+    old.object("State").and_then(|state| state.read("Running")) == Some(true)
+}
+
+/// Which of the networks `NetworkMode` means: it holds a name, an id, or the beginning of an id.
+fn primary(mode: &str, networks: &[(String, Object)]) -> Option<usize> {
+    // Shorter ones may be the name of a network that it was taken off.
+    const ID_BEGINNING: usize = 12;
+    let is_id = mode.len() >= ID_BEGINNING && mode.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = |endpoint: &Object| endpoint.text("NetworkID").unwrap_or_default();
+    let is_default = matches!(mode, "" | "default" | "bridge");
+    let position = |fits: &dyn Fn(&str, &Object) -> bool| networks.iter().position(|(name, it)| fits(name, it));
+    position(&|name, _| name == mode)
+        .or_else(|| position(&|name, _| is_default && matches!(name, "bridge" | "podman")))
+        .or_else(|| position(&|_, it| is_id && id(it).starts_with(mode)))
+        // One that was never started knows no ids yet.
+        .or_else(|| position(&|_, it| is_id && id(it).is_empty()))
 }
 
 /// What of an endpoint was asked for.
-fn wanted(mut endpoint: Object, container: &str, config: &Object, sources: &Sources<'_>) -> Object {
-    let made = is_made_by_engine(&endpoint, config, sources);
+fn wanted(mut endpoint: Object, container: &str, config: &Object, is_primary: bool, sources: &Sources<'_>) -> Object {
+    let made = is_made_by_engine(&endpoint, config, is_primary, sources);
     if let Some(aliases) = endpoint.read::<Vec<String>>("Aliases") {
         // The engine adds the short id by itself, and below API 1.44 the host name.
         let hostname = config.text("Hostname").filter(|_| sources.api < MANY_AT_CREATION);
@@ -110,14 +122,26 @@ fn wanted(mut endpoint: Object, container: &str, config: &Object, sources: &Sour
     endpoint
 }
 
-/// Whether the hardware address is the engine's invention. Below API 1.44 one that was asked for stands in the
-/// configuration; from there on it stands here, beside those that the engine makes of the IP address.
-fn is_made_by_engine(endpoint: &Object, config: &Object, sources: &Sources<'_>) -> bool {
-    if sources.api < MANY_AT_CREATION || config.has("MacAddress") && !config.value("MacAddress").is_null() {
+/// Whether the hardware address is the engine's invention, as far as that can be known. One that is kept though nobody
+/// asked for it harms nobody, since only one of the two containers runs; a licence or a lease may hang on one that is
+/// lost.
+fn is_made_by_engine(endpoint: &Object, config: &Object, is_primary: bool, sources: &Sources<'_>) -> bool {
+    let mac = endpoint.text("MacAddress").unwrap_or_default();
+    if mac.is_empty() {
         return true;
     }
-    let mac = endpoint.text("MacAddress").unwrap_or_default();
+    if sources.podman {
+        // Nothing tells its inventions from what was asked for.
+        return false;
+    }
+    if sources.api < MANY_AT_CREATION {
+        // Only the primary network's could be asked for, and stands in the configuration.
+        return true;
+    }
+    // That of the configuration is the primary network's.
+    let is_in_config = is_primary && !config.value("MacAddress").is_null();
+    // Docker 25 to 27 make it of the IP address; 28 invents it.
     let ip: Option<std::net::Ipv4Addr> = endpoint.text("IPAddress").and_then(|ip| ip.parse().ok());
     let of_ip = ip.map(|ip| ip.octets().map(|byte| format!("{byte:02x}")).join(":"));
-    mac.is_empty() || of_ip.is_some_and(|of_ip| mac == format!("02:42:{of_ip}"))
+    is_in_config || of_ip.is_some_and(|of_ip| mac == format!("02:42:{of_ip}"))
 }

@@ -47,7 +47,7 @@ impl Object {
 
     /// Its value for comparisons; what is absent, null or empty is null.
     pub(super) fn value(&self, key: &str) -> Value {
-        let value: Value = self.read(key).unwrap_or_default();
+        let value = self.get(key).map(value).unwrap_or_default();
         let is_empty = match &value {
             Value::String(text) => text.is_empty(),
             Value::Array(list) => list.is_empty(),
@@ -55,6 +55,24 @@ impl Object {
             _ => false,
         };
         if is_empty { Value::Null } else { value }
+    }
+
+    /// Whether it is there, and null.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|raw| raw.get() == "null")
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leaves these elements of a list, each as it is written; what is no list stays.
+    pub(super) fn filter(&mut self, key: &str, keep: impl Fn(&RawValue) -> bool) {
+        let Some(all) = self.read::<Vec<Box<RawValue>>>(key) else { return };
+        let kept: Vec<&RawValue> = all.iter().map(|raw| &**raw).filter(|raw| keep(raw)).collect();
+        if kept.len() < all.len() {
+            self.set(key, kept);
+        }
     }
 
     pub(super) fn set(&mut self, key: &str, value: impl Serialize) {
@@ -94,4 +112,14 @@ impl Serialize for Object {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
+}
+
+/// A value for comparisons; one that nothing here can hold (a figure beyond all bounds) is its text.
+pub(super) fn value(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::from(raw.get()))
+}
+
+/// A text; none where it is something else.
+pub(super) fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
 }

@@ -1,9 +1,11 @@
 //! What Podman 4.3 shows of a container behind Docker's API, and would not take back so.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::object::Object;
+use super::object::{Object, text};
 
 /// Microseconds: a quota is given for so long.
 const CPU_PERIOD: u64 = 100_000;
@@ -14,8 +16,8 @@ const HEALTH_DEFAULTS: [(&str, u64); 3] = [("Interval", 30_000_000_000), ("Timeo
 /// SIGTERM, which it shows where none was asked for.
 const DEFAULT_SIGNAL: &str = "15";
 
-/// Brings the configuration into the form in which it is taken.
-pub(super) fn for_podman(config: &mut Object, host: &mut Object) {
+/// Brings the configuration into the form in which it is taken. The host name is the old container's.
+pub(super) fn for_podman(config: &mut Object, host: &mut Object, hostname: &str) {
     // It shows the limit as both, and refuses both.
     if let Some(nanos) = host.read::<u64>("NanoCpus") {
         host.remove("NanoCpus");
@@ -36,7 +38,7 @@ pub(super) fn for_podman(config: &mut Object, host: &mut Object) {
             device.set("CgroupPermissions", "rwm");
         }
     });
-    forget_own_environment(config);
+    forget_host_name(config, hostname);
 }
 
 fn each(host: &mut Object, list: &str, change: impl Fn(&mut Object)) {
@@ -54,17 +56,26 @@ fn each(host: &mut Object, list: &str, change: impl Fn(&mut Object)) {
     }
 }
 
-/// What it adds to every environment by itself, and would add again.
-fn forget_own_environment(config: &mut Object) {
-    let Some(environment) = config.read::<Vec<String>>("Env") else { return };
-    let own = |entry: &&String| {
-        let is_path = *entry == "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        is_path || *entry == "TERM=xterm" || *entry == "container=podman" || entry.starts_with("HOSTNAME=")
-    };
-    let kept: Vec<&String> = environment.iter().filter(|entry| !own(entry)).collect();
-    if kept.len() < environment.len() {
-        config.set("Env", kept);
-    }
+/// What it adds to every environment by itself, and would add again. Where the image has the variable, too, it is the
+/// user's: Podman's own never replaces another.
+pub(super) fn forget_own_environment(config: &mut Object, image: &Object) {
+    const OWN: [&str; 3] =
+        ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", "container=podman"];
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let images: BTreeSet<String> =
+        image.read::<Vec<String>>("Env").unwrap_or_default().iter().map(|entry| name(entry)).collect();
+    // Its home is root's only as long as the new image's user is root.
+    let is_root = matches!(config.text("User").unwrap_or_default().as_str(), "" | "0" | "root" | "0:0" | "root:root");
+    config.filter("Env", |raw| {
+        let entry = text(raw).unwrap_or_default();
+        let is_own = OWN.contains(&entry.as_str()) || is_root && entry == "HOME=/root";
+        !is_own || images.contains(&name(&entry))
+    });
+}
+
+/// The host name as a variable, which it adds as well: the new container may have another one.
+fn forget_host_name(config: &mut Object, hostname: &str) {
+    config.filter("Env", |raw| text(raw).is_none_or(|entry| entry.strip_prefix("HOSTNAME=") != Some(hostname)));
 }
 
 /// An image's configuration as Podman's containers show it, so that the two can be compared.
@@ -84,18 +95,22 @@ pub(super) fn image_as_shown(image: &mut Object) {
     }
 }
 
+/// The usual signals, from 1 on.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
+    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
+    "PWR", "SYS",
+];
+/// The first of those for programs; systemd in a container is stopped by the third after it.
+const RTMIN: usize = 34;
+
 /// A signal as its number, where it has one of the usual names.
 fn number(signal: &str) -> String {
-    match signal.strip_prefix("SIG").unwrap_or(signal) {
-        "HUP" => "1",
-        "INT" => "2",
-        "QUIT" => "3",
-        "KILL" => "9",
-        "USR1" => "10",
-        "USR2" => "12",
-        "TERM" => "15",
-        "WINCH" => "28",
-        other => other,
-    }
-    .to_owned()
+    let name = signal.strip_prefix("SIG").unwrap_or(signal);
+    let usual = || SIGNALS.iter().position(|usual| *usual == name).map(|index| index + 1);
+    let later = || match name.strip_prefix("RTMIN")? {
+        "" => Some(RTMIN),
+        more => more.strip_prefix('+')?.parse::<u8>().ok().map(|more| RTMIN + usize::from(more)),
+    };
+    usual().or_else(later).map_or_else(|| name.to_owned(), |number| number.to_string())
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::object::Object;
+use super::object::{Object, text};
 
 /// An entry of the inspect's `Mounts`.
 #[derive(Default, Deserialize)]
@@ -38,7 +38,7 @@ fn volumes(old: &Object) -> BTreeMap<String, Mount> {
         .filter_map(|raw| serde_json::from_str::<Mount>(raw.get()).ok())
         .filter(|mount| mount.kind.as_deref() == Some("volume"))
         .filter(|mount| mount.name.as_ref().is_some_and(|name| !name.is_empty()))
-        .filter_map(|mount| Some((mount.destination.clone()?, mount)))
+        .filter_map(|mount| Some((tidy(mount.destination.as_deref()?), mount)))
         .collect()
 }
 
@@ -48,7 +48,7 @@ fn name_in_mounts(host: &mut Object, volumes: &mut BTreeMap<String, Mount>) {
     let name = |raw: Box<RawValue>| {
         let Some(mut mount) = Object::of(&raw) else { return raw };
         let place = mount.text("Target").or_else(|| mount.text("Destination")).unwrap_or_default();
-        let Some(volume) = volumes.remove(&place) else { return raw };
+        let Some(volume) = volumes.remove(&tidy(&place)) else { return raw };
         if mount.text("Source").is_some_and(|source| !source.is_empty()) {
             return raw;
         }
@@ -64,24 +64,25 @@ fn name_in_mounts(host: &mut Object, volumes: &mut BTreeMap<String, Mount>) {
 
 /// `HostConfig.Binds`: every volume that is still without a name.
 fn name_in_binds(host: &mut Object, mut volumes: BTreeMap<String, Mount>) {
-    let mut binds: Vec<String> = host.read("Binds").unwrap_or_default();
-    binds.retain(|bind| {
+    let mut binds = host.list("Binds");
+    binds.retain(|raw| {
+        let bind = text(raw).unwrap_or_default();
         let mut parts = bind.split(':');
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
         match second {
             Some(place) => {
-                volumes.remove(place);
+                volumes.remove(&tidy(place));
                 true
             }
             // Just a place: an anonymous volume. It is named below.
-            None => !volumes.contains_key(first),
+            None => !volumes.contains_key(&tidy(first)),
         }
     });
     if volumes.is_empty() {
         return;
     }
     let (plain, odd): (Vec<_>, Vec<_>) = volumes.into_iter().partition(|(place, _)| !place.contains(':'));
-    binds.extend(plain.into_iter().map(|(place, mount)| bind(&place, &mount)));
+    binds.extend(plain.iter().filter_map(|(place, mount)| to_raw_value(&bind(place, mount)).ok()));
     host.set("Binds", binds);
     if !odd.is_empty() {
         let mut mounts = host.list("Mounts");
@@ -104,4 +105,20 @@ fn bind(place: &str, mount: &Mount) -> String {
     let read_only = (mount.writable == Some(false) && !says_so).then_some("ro");
     let words: Vec<&str> = [mode].into_iter().filter(|mode| !mode.is_empty()).chain(read_only).collect();
     if words.is_empty() { format!("{name}:{place}") } else { format!("{name}:{place}:{}", words.join(",")) }
+}
+
+/// A place as engines show it: in the configuration it stands as the user wrote it, `/data/` or `/a/../data`.
+fn tidy(place: &str) -> String {
+    if !place.starts_with('/') {
+        return place.to_owned();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in place.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }

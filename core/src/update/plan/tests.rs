@@ -228,7 +228,7 @@ fn a_network_that_it_was_taken_off_does_not_come_back() {
 #[test]
 fn what_podman_would_not_take_back() {
     let config = json!({
-        "Env": ["container=podman", "HOSTNAME=x", "TERM=xterm", "A=1"], "WorkingDir": "/", "StopSignal": "15",
+        "Hostname": "x", "Env": ["container=podman", "HOSTNAME=x", "TERM=xterm", "A=1"], "WorkingDir": "/", "StopSignal": "15",
         "Healthcheck": {"Test": ["CMD", "true"], "Interval": 5, "Timeout": 30_000_000_000_u64, "Retries": 3},
     });
     let host = json!({
