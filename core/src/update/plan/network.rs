@@ -42,9 +42,8 @@ impl Networks {
         if mode == "none" {
             // One that was taken off it has others now, or is in none any more.
             networks.retain(|name, _| name != "none");
-        } else if networks.is_empty() && is_running(old) && (!sources.podman || mode == "bridge") {
-            // It was taken off every network, perhaps because nobody is to reach it. (Podman has other modes with none,
-            // such as `slirp4netns` and `ns:/path`.)
+        } else if networks.is_empty() && is_running(old) && has_networks(&mode, config, sources.podman) {
+            // It was taken off every network, perhaps because nobody is to reach it.
             return Self { mode: Some("none".to_owned()), ..none };
         }
         let id = old.text("Id").unwrap_or_default();
@@ -89,6 +88,12 @@ impl Networks {
 
 fn is_running(old: &Object) -> bool {
     old.object("State").and_then(|state| state.read("Running")) == Some(true)
+}
+
+/// Whether one that runs is in a network unless it was taken off. Podman has modes without, such as `slirp4netns` and
+/// `ns:/path`.
+fn has_networks(mode: &str, config: &Object, podman: bool) -> bool {
+    config.read("NetworkDisabled") != Some(true) && (!podman || mode == "bridge")
 }
 
 /// Which of the networks `NetworkMode` means: it holds a name, an id, or the beginning of an id.

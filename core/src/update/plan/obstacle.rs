@@ -3,7 +3,6 @@
 use serde_json::value::RawValue;
 
 use super::object::Object;
-use crate::docker::views::{ContainerDetails, read};
 
 /// Why a container cannot be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,14 +17,15 @@ pub(crate) enum Obstacle {
 
 /// What stands against an update of the container of this inspect.
 pub(in crate::update) fn obstacle(inspect: &RawValue) -> Option<Obstacle> {
-    let host = Object::of(inspect).and_then(|inspect| inspect.object("HostConfig")).unwrap_or_default();
-    let details: ContainerDetails<'_> = read(inspect);
-    let labels = details.config().labels.0;
+    let inspect = Object::of(inspect).unwrap_or_default();
+    let host = inspect.object("HostConfig").unwrap_or_default();
+    let labels = inspect.object("Config").and_then(|config| config.object("Labels")).unwrap_or_default();
+    let is_labelled = |label: &str| labels.get_even_null(label).is_some();
     if host.read("AutoRemove") == Some(true) {
         Some(Obstacle::RemovesItself)
-    } else if labels.contains_key("com.docker.swarm.task.id") {
+    } else if is_labelled("com.docker.swarm.task.id") {
         Some(Obstacle::SwarmTask)
-    } else if labels.contains_key("io.kubernetes.pod.uid") {
+    } else if is_labelled("io.kubernetes.pod.uid") {
         Some(Obstacle::KubernetesPod)
     } else {
         None
