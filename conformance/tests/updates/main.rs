@@ -10,6 +10,7 @@ mod support;
 
 mod dependents;
 mod fields;
+mod hidden;
 mod holding;
 mod kills;
 mod meddling;
