@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::ledger::LinkNumber;
 use crate::engine::model::{Container, ContainerSpec, Event, Flavour, ImageSpec, Model, Nanos, Status};
 
 /// The image that they have at first.
@@ -24,6 +25,8 @@ pub(super) const IMAGES: [(&str, &str); 6] = [
 /// What a registry does not give.
 pub(super) const REFUSED_IMAGE: &str = "shop/app:refused";
 pub(super) const BROKEN_IMAGE: &str = "shop/app:broken";
+/// One without a command: no engine creates a container of it that has none of its own.
+pub(super) const EMPTY_IMAGE: &str = "shop/app:empty";
 
 /// A container that the user has made.
 #[derive(Clone, Debug)]
@@ -44,9 +47,16 @@ pub(super) struct App {
 #[derive(Default)]
 struct Told {
     complete: bool,
-    /// The stage that ended it.
-    failed: Option<String>,
-    stuck: bool,
+    failed: bool,
+    /// On which links it was told how it ended.
+    links: BTreeSet<LinkNumber>,
+}
+
+impl Told {
+    /// Its end is told: once on each link at most.
+    fn ends(&mut self, link: LinkNumber, payload: &Value) -> Result<(), String> {
+        if self.links.insert(link) { Ok(()) } else { Err(format!("told twice on link {link}: {payload}")) }
+    }
 }
 
 #[derive(Default)]
@@ -56,8 +66,10 @@ pub(super) struct Apps {
     /// The daemon was restarted: what was paused runs now, and Podman has started what nobody could keep it from.
     pub(super) engine_restarted: bool,
     podman: bool,
-    /// Somebody has removed a backup: until it is made again, nothing of it is left.
-    pub(super) meddled: bool,
+    /// Of these somebody has removed the backup: until it is made again, nothing is left.
+    without_backup: BTreeSet<String>,
+    /// Of these the server was told that the way back has failed.
+    stuck: BTreeSet<String>,
     pub(super) complete: u32,
     pub(super) failed: u32,
     /// Dependents of which the server was told that they could not be recreated.
@@ -102,6 +114,7 @@ impl Apps {
         for (name, life) in IMAGES {
             model.publish(name, image(life));
         }
+        model.publish(EMPTY_IMAGE, ImageSpec { config: json!({}), ..image("") });
         model.refuse_pull(REFUSED_IMAGE, 404, "pull access denied");
         model.break_pull(BROKEN_IMAGE, "unexpected EOF");
         let mut apps = Self { podman: model.profile().flavour == Flavour::Podman, ..Self::default() };
@@ -142,30 +155,39 @@ impl Apps {
         self.apps.retain(|app| app.name != name);
     }
 
+    /// Somebody has removed the backup of this name.
+    pub(super) fn backup_removed(&mut self, name: &str) {
+        let of = |app: &&App| name.starts_with(app.name);
+        self.without_backup.extend(self.apps.iter().find(of).map(|app| app.name.to_owned()));
+    }
+
     /// Takes in what the server is told.
-    pub(super) fn progress(&mut self, payload: &Value) -> Result<(), String> {
-        let id = payload["container_id"].as_str().unwrap_or_default().to_owned();
+    pub(super) fn progress(&mut self, payload: &Value, link: LinkNumber, truth: &[Arc<Event>]) -> Result<(), String> {
+        let id = payload["container_id"].as_str().unwrap_or_default();
         let stage = payload["stage"].as_str().unwrap_or_default();
-        let told = self.told.entry(id).or_default();
+        let told = self.told.entry(id.to_owned()).or_default();
         match stage {
             "pulling" => *told = Told::default(),
             "failed" | "rollback" => {
                 if told.complete {
                     return Err(format!("an update that was complete is told as failed: {payload}"));
                 }
-                if told.failed.is_none() {
-                    self.failed += 1;
+                self.failed += u32::from(!told.failed);
+                told.failed = true;
+                told.ends(link, payload)?;
+                if payload["message"].as_str().unwrap_or_default().contains("rolling back failed") {
+                    let name = truth.iter().rev().find(|event| event.id.starts_with(id));
+                    let name = name.and_then(|event| event.attributes.get("name")).map_or("", String::as_str);
+                    let of = |app: &&App| name.starts_with(app.name);
+                    self.stuck.extend(self.apps.iter().find(of).map(|app| app.name.to_owned()));
                 }
-                told.failed = Some(stage.to_owned());
-                let message = payload["message"].as_str().unwrap_or_default();
-                told.stuck = message.contains("rolling back failed");
             }
             _ => {}
         }
         Ok(())
     }
 
-    pub(super) fn complete(&mut self, payload: &Value, truth: &[Arc<Event>]) -> Result<(), String> {
+    pub(super) fn complete(&mut self, payload: &Value, link: LinkNumber, truth: &[Arc<Event>]) -> Result<(), String> {
         let new = payload["new_container_id"].as_str().unwrap_or_default();
         let made = |event: &Arc<Event>| event.action == "create" && event.id.starts_with(new);
         if new.len() != 12 || !truth.iter().any(made) {
@@ -173,21 +195,29 @@ impl Apps {
         }
         let id = payload["old_container_id"].as_str().unwrap_or_default().to_owned();
         let told = self.told.entry(id).or_default();
-        if told.failed.is_some() {
+        if told.failed {
             return Err(format!("an update that has failed is told as complete: {payload}"));
         }
         self.complete += u32::from(!told.complete);
         told.complete = true;
+        told.ends(link, payload)?;
         // What they shared is gone: they are there, and that is all.
         let kept = payload["failed_dependents"].as_array().into_iter().flatten().filter_map(Value::as_str);
         self.kept.extend(kept.map(str::to_owned));
         Ok(())
     }
 
-    /// Whether the server was told that something is left over. Podman removes no backup that a dependent holds on to
-    /// which could not be recreated.
-    pub(super) fn are_stuck(&self) -> bool {
-        self.told.values().any(|told| told.stuck) || (self.podman && !self.kept.is_empty())
+    /// Whether the agent goes on trying for ever: Podman removes no backup that a dependent holds on to which could not
+    /// be recreated.
+    pub(super) fn never_rest(&self) -> bool {
+        self.podman && !self.kept.is_empty()
+    }
+
+    /// Whether the server was told that this one is not as it was; those that share its namespaces are not, either.
+    fn is_stuck(&self, app: &App) -> bool {
+        let of = |name: &str| self.stuck.contains(name);
+        let other = app.needs.and_then(|name| self.apps.iter().find(|app| app.name == name));
+        of(app.name) || other.is_some_and(|other| self.is_stuck(other))
     }
 
     /// At every moment.
@@ -200,7 +230,7 @@ impl Apps {
                 there += u32::from(name == app.name || is_backup);
                 running += u32::from(matches!(container.status(), Status::Running | Status::Paused));
             }
-            if there == 0 && !self.meddled {
+            if there == 0 && !self.without_backup.contains(app.name) {
                 return Err(format!("nothing is left of {}, neither under its name nor as its backup", app.name));
             }
             // Podman cannot be told not to start the old one with its daemon.
@@ -213,23 +243,28 @@ impl Apps {
 
     /// When all is at rest.
     pub(super) fn at_rest(&self, model: &Model) -> Result<(), String> {
-        if let Some((id, _)) = self.told.iter().find(|(_, told)| !told.complete && told.failed.is_none()) {
+        if let Some((id, _)) = self.told.iter().find(|(_, told)| !told.complete && !told.failed) {
             return Err(format!("the server was never told how the update of {id} ended"));
         }
-        if self.are_stuck() {
-            return Ok(());
-        }
+        let may_be_left = |name: &str| {
+            self.never_rest() || self.apps.iter().any(|app| name.starts_with(app.name) && self.is_stuck(app))
+        };
         let left = model.containers().map(Container::name).find(|name| {
-            ["-dockmon-backup-", "-dockmon-temp-"].iter().any(|word| name.contains(word)) || name.ends_with("-update")
+            let is_reserved = ["-dockmon-backup-", "-dockmon-temp-"].iter().any(|word| name.contains(word))
+                || name.ends_with("-update");
+            is_reserved && !may_be_left(name)
         });
         if let Some(left) = left {
             return Err(format!("{left} is left over"));
         }
-        self.apps.iter().try_for_each(|app| self.is_as_it_was(app, model))
+        self.apps.iter().filter(|app| !self.is_stuck(app)).try_for_each(|app| self.is_as_it_was(app, model))
     }
 
     fn is_as_it_was(&self, app: &App, model: &Model) -> Result<(), String> {
-        let all: Vec<&Container> = of(model, app.name).collect();
+        let mut all: Vec<&Container> = of(model, app.name).collect();
+        if self.never_rest() {
+            all.retain(|container| container.name() == app.name);
+        }
         let [container] = all.as_slice() else {
             return Err(format!("there are {} of {}", all.len(), app.name));
         };

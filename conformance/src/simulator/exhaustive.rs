@@ -32,9 +32,7 @@ pub fn live_one(name: &str, plan: &[Planned], written: bool, bug: Option<Bug>) -
 /// The workflow breaks a rule although nothing fails.
 pub fn single_faults(name: &str) -> Result<Vec<Planned>, Box<Violation>> {
     let life = live_one(name, &[], false, None).transpose()?;
-    let operations = life.map_or(0, |life| life.operations.len());
-    let all = (0..operations).flat_map(|operation| Fault::ALL.map(|fault| Planned { operation, fault }));
-    Ok(all.collect())
+    Ok(life.map(|life| faults_from(&life, 0)).unwrap_or_default())
 }
 
 /// Every pair of faults that begins with this one: the second at each operation that comes behind it then.
@@ -43,10 +41,16 @@ pub fn single_faults(name: &str) -> Result<Vec<Planned>, Box<Violation>> {
 /// The first alone breaks a rule.
 pub fn pairs_with(name: &str, first: Planned) -> Result<Vec<[Planned; 2]>, Box<Violation>> {
     let life = live_one(name, &[first], false, None).transpose()?;
-    let operations = life.map_or(0, |life| life.operations.len());
-    let behind = (first.operation + 1..operations)
-        .flat_map(|operation| Fault::ALL.map(|fault| [first, Planned { operation, fault }]));
-    Ok(behind.collect())
+    let behind = life.map(|life| faults_from(&life, first.operation + 1)).unwrap_or_default();
+    Ok(behind.into_iter().map(|second| [first, second]).collect())
+}
+
+/// Every fault of every operation of this life, from this number on.
+fn faults_from(life: &Life, first: usize) -> Vec<Planned> {
+    let operations = life.operations.iter().enumerate().skip(first);
+    operations
+        .flat_map(|(operation, name)| Fault::of(name).iter().map(move |&fault| Planned { operation, fault }))
+        .collect()
 }
 
 /// Does `work` for each number below `count` on all processors, until one of them fails. The failures, in the order of

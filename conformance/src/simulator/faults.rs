@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// What goes wrong at an operation: a request to the engine, or a file that is written.
+/// What the names of frames begin with among the operations.
+const FRAME: &str = "frame ";
+
+/// What goes wrong at an operation: a request to the engine, a file that is written, or a frame that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is answered with an error, and has no effect.
@@ -35,6 +38,19 @@ impl Fault {
         Self::KilledAfter,
         Self::DiskFull,
     ];
+    /// Those that can befall a frame: its link is cut, the agent dies before it has left, and after it has arrived.
+    const OF_FRAMES: [Self; 3] = [Self::LinkCut, Self::KilledBefore, Self::KilledAfter];
+
+    /// Those that can befall this operation.
+    pub(super) fn of(operation: &str) -> &'static [Self] {
+        if operation.starts_with(FRAME) { &Self::OF_FRAMES } else { &Self::ALL }
+    }
+}
+
+/// A frame's name among the operations: of those that are told of a command.
+pub(super) fn frame_name(text: &str) -> Option<String> {
+    let of = |word: &str| text.contains(word).then(|| format!("{FRAME}{word}"));
+    [r#""update_complete""#, r#""update_progress""#, r#""response""#, r#""correlation_id""#].into_iter().find_map(of)
 }
 
 /// A fault at the operation of this number, counted from 0.

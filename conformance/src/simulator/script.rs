@@ -46,6 +46,8 @@ pub(super) enum Step {
     Mend(Mend),
     /// Somebody comes between an update.
     Meddle(Removal),
+    /// The agent is killed.
+    Kill,
     /// Ends the storm.
     Calm,
 }
@@ -119,6 +121,7 @@ impl World {
             }
             Step::Mend(mend) => self.mend(mend),
             Step::Meddle(meddling) => self.meddle(meddling),
+            Step::Kill => self.kill(),
             Step::Calm => self.calm(),
         }
         Ok(())
@@ -178,7 +181,7 @@ impl World {
     fn meddle(&mut self, meddling: Removal) {
         let wall = self.stage.wall();
         let model = &mut self.engine.model;
-        let backup = model.containers().find(|c| c.name().contains("-dockmon-backup-")).map(|c| c.id().to_owned());
+        let backup = model.containers().find(|c| c.name().contains("-dockmon-backup-")).map(|c| c.name().to_owned());
         let (name, victim) = match meddling {
             Removal::Backup => ("the backup", backup),
             // Without a backup it is the old one that has the name.
@@ -188,9 +191,10 @@ impl World {
         let Some(victim) = victim else { return };
         if model.remove_container(&victim, true, false, wall).is_ok() {
             self.stage.note("people", || format!("remove {name}"));
-            self.server.apps.meddled |= meddling == Removal::Backup;
-            if meddling == Removal::Dependent {
-                self.server.apps.forget("tail");
+            match meddling {
+                Removal::Backup => self.server.apps.backup_removed(&victim),
+                Removal::Successor => {}
+                Removal::Dependent => self.server.apps.forget(&victim),
             }
         }
         self.engine.publish(&mut self.stage);

@@ -127,12 +127,12 @@ impl Server {
             (Some("event"), Some("update_progress")) => {
                 let payload = said.payload();
                 stage.note("server", || format!("is told {}: {}", payload["stage"], payload["message"]));
-                self.apps.progress(&payload)
+                self.apps.progress(&payload, number, &engine.truth)
             }
             (Some("event"), Some("update_complete")) => {
                 let payload = said.payload();
                 stage.note("server", || format!("is told update_complete {payload}"));
-                self.apps.complete(&payload, &engine.truth)
+                self.apps.complete(&payload, number, &engine.truth)
             }
             (Some("event" | "stats"), _) => Ok(()),
             (Some("response") | None, _) => {

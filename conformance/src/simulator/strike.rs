@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerRequest};
-use dockmon_core::{DataFile, OpId, Secret};
+use dockmon_core::{DataFile, Frame, OpId, Secret};
 
 use super::engine;
-use super::faults::Fault;
+use super::faults::{Fault, frame_name};
 use super::script::{Mend, Step};
 use super::stage::{Happening, Process};
 use super::world::{Course, World};
@@ -65,6 +65,28 @@ impl World {
                 }
             }
             None => self.disk.finish(&mut self.stage, process, op, file, contents),
+        }
+    }
+
+    /// The shell sends a frame. False: it never leaves.
+    pub(super) fn sent(&mut self, op: OpId, frame: &Frame) -> bool {
+        let Some(name) = frame_name(frame.as_str()) else { return true };
+        let Some(fault) = self.stage.planned.at(|| name) else { return true };
+        self.stage.fault(|| format!("{fault:?} at a frame"));
+        match fault {
+            Fault::KilledBefore => {
+                self.kill();
+                false
+            }
+            Fault::KilledAfter => {
+                let arrived = self.server.distance(op) + Duration::from_micros(1);
+                self.stage.after(arrived, Happening::Step(Step::Kill));
+                true
+            }
+            other => {
+                self.around(other);
+                true
+            }
         }
     }
 

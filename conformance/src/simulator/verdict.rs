@@ -32,8 +32,7 @@ impl World {
         self.server.told.complete(&self.engine.truth)?;
         self.server.told.agrees(&self.engine.model)?;
         self.server.apps.at_rest(&self.engine.model)?;
-        if self.server.apps.are_stuck() {
-            // The agent goes on trying.
+        if self.server.apps.never_rest() {
             return Ok(());
         }
         if load.owed_frames > 0 || load.tasks > TASKS_AT_REST || load.operations > OPERATIONS_AT_REST {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::apps::{BROKEN_IMAGE, REFUSED_IMAGE, Wanted};
+use super::apps::{BROKEN_IMAGE, EMPTY_IMAGE, REFUSED_IMAGE, Wanted};
 use crate::engine::model::{EngineProfile, Status};
 
 /// What somebody on the host removes, half a second after the new container was started.
@@ -112,6 +112,7 @@ fn updates() -> Vec<Workflow> {
         new("update of a paused one that crashes", CRASH, Failed).with(&[SHOP.with(Status::Paused, "unless-stopped")]),
         new("update whose pull is refused", REFUSED_IMAGE, Failed),
         new("update whose pull breaks", BROKEN_IMAGE, Failed),
+        new("update whose new container is refused", EMPTY_IMAGE, Failed),
         new("update with dependents", GOOD, Complete(1)).with(&[SHOP, TAIL, DEEP]),
         new("update with dependents on podman", GOOD, Complete(1)).with(&[SHOP, TAIL, DEEP]).on(EngineProfile::podman),
         new("update with dependents that crashes", CRASH, Failed).with(&[SHOP, TAIL]),

@@ -328,6 +328,11 @@ impl World {
 
     fn act(&mut self, action: Action) {
         let Some(action) = self.mistaken(action) else { return };
+        if let Action::SendFrame { op, frame } = &action
+            && !self.sent(*op, frame)
+        {
+            return;
+        }
         let stage = &mut self.stage;
         let process = stage.process;
         match action {

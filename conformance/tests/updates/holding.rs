@@ -1,12 +1,13 @@
 //! A proxy before an engine that holds one of the calls that change something, before or after it has its effect.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use crate::support::one_request::Request;
 
 /// When a call is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,51 +74,18 @@ impl Drop for HoldingProxy {
 }
 
 impl Shared {
-    /// One request for each connection: the engine is asked to close behind its answer.
     fn serve(&self, mut agent: TcpStream) -> io::Result<()> {
-        let mut head = Vec::new();
-        let end = loop {
-            if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end;
-            }
-            let mut piece = [0; 4096];
-            let read = agent.read(&mut piece)?;
-            if read == 0 {
-                return Ok(());
-            }
-            head.extend_from_slice(&piece[..read]);
-        };
-        let body = head.split_off(end + 4);
-        let text = String::from_utf8_lossy(&head).into_owned();
-        let line = text.split(" HTTP/").next().unwrap_or_default().to_owned();
-        let changes = !line.starts_with("GET") && !line.contains("/exec");
-        let is_held = changes && self.seen.fetch_add(1, Ordering::SeqCst) == self.which;
-        if is_held && self.moment == Moment::Before {
-            self.hold(line);
-            return Ok(());
+        let Some(request) = Request::read(&mut agent)? else { return Ok(()) };
+        let (method, target) = (request.method(), request.target());
+        let changes = method != "GET" && !target.contains("/exec");
+        if !changes || self.seen.fetch_add(1, Ordering::SeqCst) != self.which {
+            return request.pass(agent, &self.engine);
         }
-        let mut engine = UnixStream::connect(&self.engine)?;
-        let closing =
-            text.replacen("\r\n", "\r\nConnection: close\r\n", 1).replace("\r\nconnection: close\r\n", "\r\n");
-        engine.write_all(closing.as_bytes())?;
-        engine.write_all(&body)?;
-        if is_held {
-            let length = content_length(&text);
-            let mut rest = vec![0; length.saturating_sub(body.len())];
-            agent.read_exact(&mut rest)?;
-            engine.write_all(&rest)?;
-            io::copy(&mut engine, &mut io::sink())?;
-            self.hold(line);
-            return Ok(());
+        if self.moment == Moment::After {
+            io::copy(&mut request.send(&mut agent, &self.engine)?, &mut io::sink())?;
         }
-        let (mut from_agent, mut to_engine) = (agent.try_clone()?, engine.try_clone()?);
-        thread::spawn(move || {
-            let _ = io::copy(&mut from_agent, &mut to_engine);
-            // The agent went away: the engine's stream has no reader any more.
-            let _ = to_engine.shutdown(Shutdown::Both);
-        });
-        io::copy(&mut engine, &mut agent)?;
-        agent.shutdown(Shutdown::Both)
+        self.hold(format!("{method} {target}"));
+        Ok(())
     }
 
     /// Answers nothing until the end.
@@ -127,10 +95,4 @@ impl Shared {
             thread::sleep(std::time::Duration::from_millis(20));
         }
     }
-}
-
-fn content_length(head: &str) -> usize {
-    let line =
-        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
-    line.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
 }

@@ -2,13 +2,14 @@
 //! API, `POST` for all that changes something, and `ALLOW_START`, `ALLOW_STOP` and `ALLOW_RESTARTS`.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use super::one_request::Request;
 
 /// As HAProxy says it.
 const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 93\r\nCache-Control: no-cache\r\n\
@@ -75,43 +76,16 @@ impl Drop for ForbiddingProxy {
 }
 
 impl Shared {
-    /// One request for each connection: the engine is asked to close behind its answer, so that none passes unseen.
     fn serve(&self, mut agent: TcpStream) -> io::Result<()> {
-        let mut head = Vec::new();
-        let end = loop {
-            if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end;
-            }
-            let mut piece = [0; 4096];
-            let read = agent.read(&mut piece)?;
-            if read == 0 {
-                return Ok(());
-            }
-            head.extend_from_slice(&piece[..read]);
-        };
-        let body = head.split_off(end + 4);
-        let text = String::from_utf8_lossy(&head).into_owned();
-        let mut line = text.split(' ');
-        let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
-        let path = unversioned(target.split('?').next().unwrap_or_default());
+        let Some(request) = Request::read(&mut agent)? else { return Ok(()) };
+        let method = request.method();
+        let path = unversioned(request.target().split('?').next().unwrap_or_default());
         if !self.allows(method, path) {
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {path}"));
             agent.write_all(FORBIDDEN.as_bytes())?;
             return agent.shutdown(Shutdown::Write);
         }
-        let mut engine = UnixStream::connect(&self.engine)?;
-        let closing =
-            text.replacen("\r\n", "\r\nConnection: close\r\n", 1).replace("\r\nconnection: close\r\n", "\r\n");
-        engine.write_all(closing.as_bytes())?;
-        engine.write_all(&body)?;
-        let (mut from_agent, mut to_engine) = (agent.try_clone()?, engine.try_clone()?);
-        thread::spawn(move || {
-            let _ = io::copy(&mut from_agent, &mut to_engine);
-            // The agent went away: the engine's stream has no reader any more.
-            let _ = to_engine.shutdown(Shutdown::Both);
-        });
-        io::copy(&mut engine, &mut agent)?;
-        agent.shutdown(Shutdown::Both)
+        request.pass(agent, &self.engine)
     }
 
     fn allows(&self, method: &str, path: &str) -> bool {

@@ -7,6 +7,7 @@ pub(crate) mod flaky;
 pub(crate) mod forbidding;
 pub(crate) mod http;
 pub(crate) mod objects;
+pub(crate) mod one_request;
 pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod tar;
