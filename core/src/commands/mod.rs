@@ -243,15 +243,8 @@ impl Job {
     }
 
     async fn run(self, cx: &Cx) -> Result<Done, CommandError> {
-        if let Self::Update(request) = self {
-            return Ok(Done::Begun(Box::new(update::prepare(cx, request).await?)));
-        }
-        self.answer(cx).await.map(Done::Answer)
-    }
-
-    /// Does all of it, and answers then.
-    async fn answer(self, cx: &Cx) -> Result<answer::Fields, CommandError> {
-        match self {
+        let fields = match self {
+            Self::Update(request) => return Ok(Done::Begun(Box::new(update::prepare(cx, request).await?))),
             Self::Operation(operation) => operation.run(cx).await,
             Self::ListContainers => list_containers::run(cx).await.map(answer::payload),
             Self::ListImages => images::list(cx).await.map(answer::payload),
@@ -267,10 +260,9 @@ impl Job {
             Self::PruneVolumes => volumes::prune(cx).await.map(answer::payload),
             Self::ScanCompose(scan) => scan_compose::run(cx, scan).await.map(answer::payload),
             Self::ReadCompose(file) => Ok(answer::payload(read_compose::run(cx, file).await)),
-            // It is answered before it is done.
-            Self::Update(_) => Err(CommandError::NotAvailable("update_container".to_owned())),
             Self::NotThereYet(name, _) => Err(CommandError::NotAvailable(name.to_owned())),
-        }
+        };
+        fields.map(Done::Answer)
     }
 }
 

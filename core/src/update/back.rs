@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::engine::{self, Seen, find};
+use super::engine::{self, STOP_SECONDS, Seen, find};
 use super::replace::{NewImage, blueprint};
 use super::replacement::{Phase, Replacement, Was};
 use crate::backoff::Backoff;
-use crate::docker::DockerError;
+use crate::docker::{DockerError, DockerRequest};
 use crate::ids::ContainerId;
 use crate::run::Cx;
 use crate::time::WallTime;
@@ -174,8 +174,8 @@ async fn restore_state(cx: &Cx, one: &Replacement, old: &Seen) -> Result<(), Doc
     let id = ContainerId::new(old.id.clone());
     match (one.was, old.was()) {
         (Was::Stopped, Was::Stopped) | (Was::Running, Was::Running) | (Was::Paused, Was::Paused) => Ok(()),
-        (Was::Stopped, _) => engine::stop(cx, old, 0).await,
-        (Was::Running, Was::Paused) => cx.docker(crate::docker::DockerRequest::ContainerUnpause { id }).await.map(drop),
+        (Was::Stopped, _) => engine::stop(cx, old, STOP_SECONDS).await,
+        (Was::Running, Was::Paused) => engine::unpause(cx, &id).await,
         (Was::Running, Was::Stopped) => engine::start(cx, &id).await,
         (Was::Paused, Was::Running) => engine::pause(cx, &id).await,
         (Was::Paused, Was::Stopped) => {
@@ -201,7 +201,7 @@ pub(super) async fn rejoin(cx: &Cx, dependent: &Replacement, target: &str) -> Re
         if started(&own) >= started(&other) {
             return Ok(());
         }
-        cx.docker(crate::docker::DockerRequest::ContainerRestart { id: id.clone(), timeout: 10 }).await?;
+        cx.docker(DockerRequest::ContainerRestart { id: id.clone(), timeout: STOP_SECONDS }).await?;
     }
     if dependent.was == Was::Paused { engine::pause(cx, &id).await } else { Ok(()) }
 }

@@ -38,9 +38,8 @@ impl Name {
 impl Claims {
     /// The container that is being replaced and that this reference means: its name.
     pub(crate) fn holder(&self, reference: &str) -> Option<&str> {
-        let updates = self.updates.values();
-        let of = |claimed: &Claimed| claimed.target.is_meant_by(reference) || claimed.holds(reference);
-        updates.into_iter().find(|claimed| of(claimed)).map(|claimed| claimed.target.name.as_str())
+        let of = |claimed: &&Claimed| claimed.target.is_meant_by(reference) || claimed.holds(reference);
+        self.updates.values().find(of).map(|claimed| claimed.target.name.as_str())
     }
 
     /// To be asked before the engine is looked at, and given to [`Claim::hold`].
@@ -55,8 +54,8 @@ impl Claims {
 
     /// Whether another update changes this container.
     fn is_held_by_another(&self, update: u64, one: &Replacement) -> bool {
-        let others = self.updates.iter().filter(|(number, _)| **number != update);
-        others.into_iter().any(|(_, claimed)| claimed.holds(one.old.as_str()) || claimed.holds(&one.name))
+        let mut others = self.updates.iter().filter(|(number, _)| **number != update);
+        others.any(|(_, claimed)| claimed.holds(one.old.as_str()) || claimed.holds(&one.name))
     }
 }
 

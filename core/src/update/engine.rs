@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::replacement::Was;
-use crate::docker::views::{ContainerDetails, Lenient, plain_name, read};
+use crate::docker::views::{ContainerDetails, Created, HostConfig, Lenient, plain_name, read};
 use crate::docker::{DockerError, DockerRequest, MAX_STOP_SECONDS};
 use crate::ids::ContainerId;
 use crate::run::Cx;
@@ -54,7 +54,7 @@ impl Seen {
         }
         #[derive(Default, Deserialize)]
         #[serde(default)]
-        struct HostConfig {
+        struct Host {
             #[serde(rename = "RestartPolicy")]
             policy: Lenient<Policy>,
         }
@@ -74,7 +74,7 @@ impl Seen {
         let state = details.state();
         let flags: State = details.state.map(read).unwrap_or_default();
         let config: Config = details.config.map(read).unwrap_or_default();
-        let host: HostConfig = details.host_config.map(read).unwrap_or_default();
+        let host: Host = details.host_config.map(read).unwrap_or_default();
         let whole: Whole = read(inspect);
         let health =
             state.health.0.map(|health| health.status).filter(|status| !matches!(status.as_str(), "" | "none"));
@@ -148,7 +148,7 @@ pub(super) async fn image(cx: &Cx, name: &str) -> Result<Option<Box<RawValue>>, 
 /// Makes a container; its full id.
 pub(super) async fn create(cx: &Cx, name: &str, body: Box<RawValue>) -> Result<ContainerId, DockerError> {
     let answer = cx.docker(DockerRequest::ContainerCreate { name: Some(name.to_owned()), body }).await?;
-    let created: crate::docker::views::Created = answer.as_deref().map(read).unwrap_or_default();
+    let created: Created = answer.as_deref().map(read).unwrap_or_default();
     match created.id.0 {
         id if id.is_empty() => Err(DockerError::Unreadable("a creation without an id".to_owned())),
         id => Ok(ContainerId::new(id)),
@@ -172,11 +172,14 @@ pub(super) async fn join(cx: &Cx, id: &ContainerId, network: &str, endpoint: &Ra
 pub(super) async fn stop(cx: &Cx, seen: &Seen, seconds: u32) -> Result<(), DockerError> {
     let id = ContainerId::new(seen.id.clone());
     if seen.paused {
-        cx.docker(DockerRequest::ContainerUnpause { id: id.clone() }).await?;
+        unpause(cx, &id).await?;
     }
     let timeout = seconds.max(seen.stop_timeout.unwrap_or(0)).min(MAX_STOP_SECONDS);
     cx.docker(DockerRequest::ContainerStop { id, timeout }).await.map(drop)
 }
+
+/// How long a container of the user's may take to stop where no command says so, seconds: the engines' own default.
+pub(super) const STOP_SECONDS: u32 = 10;
 
 /// Gives it another restart policy. Podman 4.3 cannot: there it keeps its own.
 pub(super) async fn set_policy(cx: &Cx, id: &ContainerId, policy: &RawValue) -> Result<(), DockerError> {
@@ -195,7 +198,7 @@ pub(super) async fn set_policy(cx: &Cx, id: &ContainerId, policy: &RawValue) -> 
 /// The restart policy of an inspect, as it stands there.
 pub(super) fn policy(inspect: &RawValue) -> Option<Box<RawValue>> {
     let details: ContainerDetails<'_> = read(inspect);
-    let host: crate::docker::views::HostConfig<'_> = details.host_config.map(read).unwrap_or_default();
+    let host: HostConfig<'_> = details.host_config.map(read).unwrap_or_default();
     host.restart_policy.map(ToOwned::to_owned)
 }
 
@@ -205,6 +208,10 @@ pub(super) async fn remove(cx: &Cx, id: &ContainerId) -> Result<(), DockerError>
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
+}
+
+pub(super) async fn unpause(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
+    cx.docker(DockerRequest::ContainerUnpause { id: id.clone() }).await.map(drop)
 }
 
 pub(super) async fn rename(cx: &Cx, id: &ContainerId, name: String) -> Result<(), DockerError> {

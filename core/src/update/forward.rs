@@ -14,6 +14,7 @@ use super::run::Update;
 use super::words::{self, Stage};
 use crate::backoff::Backoff;
 use crate::docker::DockerError;
+use crate::run::Cx;
 
 /// Between two looks at whether something is done, at first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
@@ -221,7 +222,7 @@ impl Update {
     }
 }
 
-async fn remove_backup(cx: &crate::run::Cx, one: &Replacement) -> Result<(), DockerError> {
+async fn remove_backup(cx: &Cx, one: &Replacement) -> Result<(), DockerError> {
     match find(cx, one.old.as_str()).await? {
         Some((seen, _)) if seen.name == one.backup_name() => engine::remove(cx, &one.old).await,
         _ => Ok(()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::claims::Claim;
-use super::engine::{self, find};
+use super::engine::{self, STOP_SECONDS, find};
 use super::journal::{Journal, Outcome, Record};
 use super::judge::is_well;
 use super::replacement::{Phase, Replacement};
@@ -93,7 +93,9 @@ async fn still(cx: &Cx, one: &Replacement) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
         let stopped = match find(cx, one.old.as_str()).await {
-            Ok(Some((seen, _))) if seen.is_up() && seen.name == one.backup_name() => engine::stop(cx, &seen, 10).await,
+            Ok(Some((seen, _))) if seen.is_up() && seen.name == one.backup_name() => {
+                engine::stop(cx, &seen, STOP_SECONDS).await
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };

@@ -8,7 +8,7 @@ use super::engine::{self, Seen, find};
 use super::judge::{Unwell, judge};
 use super::plan::{self, Blueprint, PlanError, Sources};
 use super::replacement::{Replacement, Was};
-use crate::docker::views::{Image, read};
+use crate::docker::views::{ContainerDetails, Image, read};
 use crate::docker::{ApiVersion, DockerError};
 use crate::ids::ContainerId;
 use crate::input::DiskError;
@@ -75,7 +75,7 @@ pub(super) struct NewImage {
 impl NewImage {
     /// The image that the container has: by its name if that still means the same one.
     pub(super) async fn same(cx: &Cx, inspect: &RawValue) -> Result<Self, Failure> {
-        let details: crate::docker::views::ContainerDetails<'_> = read(inspect);
+        let details: ContainerDetails<'_> = read(inspect);
         let (name, id) = (details.config().image.0, details.image_id.0);
         let named = engine::image(cx, &name).await.doing("inspect the image")?;
         let is_same = named.is_some_and(|image| read::<Image>(&image).id.0 == id);

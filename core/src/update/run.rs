@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::back::{Back, Wanted, bring_back, rejoin};
 use super::claims::{Claim, Hold};
 use super::dependents;
-use super::engine::find;
+use super::engine::{Seen, find};
 use super::journal::{Outcome, Record, keep};
 use super::layers::Layers;
 use super::replace::{self, Doing, Failure, NewImage, names_of_shared};
@@ -24,6 +24,10 @@ use crate::run::Cx;
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// How long it waits for others at most.
 const WAIT_AT_MOST: Duration = Duration::from_secs(2 * 3600);
+
+/// How often it is tried to start a dependent again after the way back, and the time between.
+const REJOIN_TRIES: u32 = 3;
+const REJOIN_AGAIN: Duration = Duration::from_secs(1);
 
 /// An update under way. Dropping it leaves it to the next life of the agent.
 pub(crate) struct Update {
@@ -152,7 +156,7 @@ impl Update {
 
     async fn make_target(&mut self) -> Result<(), Failure> {
         let cx = self.cx.clone();
-        let old = super::engine::Seen::read(&self.record.target.inspect.0);
+        let old = Seen::read(&self.record.target.inspect.0);
         let image = NewImage::other(&cx, &old, &self.record.image).await?;
         let blueprint = replace::blueprint(&cx, &self.record.target, &image, &self.record.target.shared)?;
         self.record.target.phase = Phase::Making;
@@ -196,12 +200,12 @@ impl Update {
     async fn rejoin_dependents(&self) {
         let (cx, record) = (&self.cx, &self.record);
         for dependent in &record.dependents {
-            for _ in 0..3 {
+            for _ in 0..REJOIN_TRIES {
                 match rejoin(cx, dependent, &record.target.name).await {
                     Ok(()) => break,
                     Err(error) => {
                         warn!(container = dependent.name, %error, "cannot start a dependent container again");
-                        cx.sleep(Duration::from_secs(1)).await;
+                        cx.sleep(REJOIN_AGAIN).await;
                     }
                 }
             }
