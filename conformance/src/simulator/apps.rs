@@ -48,14 +48,17 @@ pub(super) struct App {
 struct Told {
     complete: bool,
     failed: bool,
-    /// On which links it was told how it ended.
-    links: BTreeSet<LinkNumber>,
+    /// How often it was told on each link how it ended.
+    links: BTreeMap<LinkNumber, u32>,
 }
 
 impl Told {
-    /// Its end is told: once on each link at most.
-    fn ends(&mut self, link: LinkNumber, payload: &Value) -> Result<(), String> {
-        if self.links.insert(link) { Ok(()) } else { Err(format!("told twice on link {link}: {payload}")) }
+    /// An end is told: on one link not more often than there were updates to end. A life may have had several of one
+    /// container whose ends nobody had read.
+    fn ends(&mut self, link: LinkNumber, asked: u32, payload: &Value) -> Result<(), String> {
+        let times = self.links.entry(link).or_default();
+        *times += 1;
+        if *times > asked { Err(format!("told {times} times on link {link}: {payload}")) } else { Ok(()) }
     }
 }
 
@@ -70,6 +73,8 @@ pub(super) struct Apps {
     without_backup: BTreeSet<String>,
     /// Of these the server was told that the way back has failed.
     stuck: BTreeSet<String>,
+    /// Updates that were asked for.
+    pub(super) asked: u32,
     pub(super) complete: u32,
     pub(super) failed: u32,
     /// Dependents of which the server was told that they could not be recreated.
@@ -174,7 +179,7 @@ impl Apps {
                 }
                 self.failed += u32::from(!told.failed);
                 told.failed = true;
-                told.ends(link, payload)?;
+                told.ends(link, self.asked, payload)?;
                 if payload["message"].as_str().unwrap_or_default().contains("rolling back failed") {
                     let name = truth.iter().rev().find(|event| event.id.starts_with(id));
                     let name = name.and_then(|event| event.attributes.get("name")).map_or("", String::as_str);
@@ -200,7 +205,7 @@ impl Apps {
         }
         self.complete += u32::from(!told.complete);
         told.complete = true;
-        told.ends(link, payload)?;
+        told.ends(link, self.asked, payload)?;
         // What they shared is gone: they are there, and that is all.
         let kept = payload["failed_dependents"].as_array().into_iter().flatten().filter_map(Value::as_str);
         self.kept.extend(kept.map(str::to_owned));

@@ -185,6 +185,7 @@ impl Server {
         let (number, process) = (link.number, link.process);
         let id = format!("c{}", self.ledger.count() + 1);
         self.ledger.ask(id.clone(), name, number, process);
+        self.apps.asked += u32::from(name == "update_container");
         let is_command =
             name.contains('_') && !["get_logs", "get_status", "verify_running", "pull_image"].contains(&name);
         let mut frame = json!({ "id": id, "correlation_id": id });
