@@ -10,6 +10,7 @@ use crate::files::FilesRequest;
 use crate::ids::OpId;
 use crate::input::Blob;
 use crate::probe::ProbeRequest;
+use crate::program::ProgramRequest;
 use crate::secret::Secret;
 
 /// One thing to do. A shell carries actions out in order, and tells the results as [`Input`](crate::Input)s with the
@@ -99,6 +100,13 @@ pub enum Action {
         /// What to ask.
         request: Box<ProbeRequest>,
     },
+    /// Do something to the agent's own program. Result: [`Input::Program`](crate::Input::Program).
+    Program {
+        /// The request's name.
+        op: OpId,
+        /// What to do.
+        request: ProgramRequest,
+    },
     /// Stop working on any of the above; a socket is dropped without a close frame. No result is wanted any more.
     Cancel {
         /// Which.
@@ -109,6 +117,9 @@ pub enum Action {
         /// The process's exit code.
         code: u8,
     },
+    /// The agent is done, and a new life of it is to begin: put the program that now lies where this one was started
+    /// from in its place, with the same arguments and environment.
+    Restart,
 }
 
 /// The server's two WebSockets (PROTOCOL 1).
@@ -184,13 +195,19 @@ pub enum DataFile {
     Cursor,
     /// `journal.json`, the updates that are not at their end: written before each step that it tells of.
     Journal,
+    /// `hand_over.json`, a self-update that is not at its end: which agent serves (PROTOCOL 9). Two agents read and
+    /// write it.
+    HandOver,
+    /// `hand_over.verdict`, who serves from now on. The first of the two agents to create it has decided.
+    Verdict,
     /// `status.json`, how the agent is. Written without waiting for the disk, and beside the others: it is old in 30 s.
     Status,
 }
 
 impl DataFile {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::PermanentToken, Self::EngineId, Self::Cursor, Self::Journal];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::PermanentToken, Self::EngineId, Self::Cursor, Self::Journal, Self::HandOver, Self::Verdict];
 
     /// Its name below `DATA_PATH`.
     pub const fn name(self) -> &'static str {
@@ -199,6 +216,8 @@ impl DataFile {
             Self::EngineId => "engine_id",
             Self::Cursor => "cursor.json",
             Self::Journal => "journal.json",
+            Self::HandOver => "hand_over.json",
+            Self::Verdict => "hand_over.verdict",
             Self::Status => "status.json",
         }
     }
@@ -214,4 +233,31 @@ pub enum DiskRequest {
         /// All of it.
         contents: Secret,
     },
+    /// Likewise, if there is no such file: of several that try at a time one succeeds. Answer:
+    /// [`DiskAnswer::Exists`](crate::DiskAnswer::Exists) where there is one.
+    Create {
+        /// Which file.
+        file: DataFile,
+        /// All of it.
+        contents: Secret,
+    },
+    /// Read it. Answer: [`DiskAnswer::Contents`](crate::DiskAnswer::Contents).
+    Read {
+        /// Which file.
+        file: DataFile,
+    },
+    /// Remove it, and sync the folder. One that is not there is removed already.
+    Remove {
+        /// Which file.
+        file: DataFile,
+    },
+}
+
+impl DiskRequest {
+    /// The file it is about.
+    pub const fn file(&self) -> DataFile {
+        match self {
+            Self::Write { file, .. } | Self::Create { file, .. } | Self::Read { file } | Self::Remove { file } => *file,
+        }
+    }
 }

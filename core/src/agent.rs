@@ -19,6 +19,7 @@ use crate::ids::OpId;
 use crate::input::{DockerEvent, Input, SocketEvent};
 use crate::link::{Link, LinkEvent, StatsLink};
 use crate::run::{Cx, Ops, Outcome, Shared, TaskId, Tasks};
+use crate::self_update::{self, Duty, Left};
 use crate::stats::Stats;
 use crate::status::{AgentState, Keeper, View};
 use crate::time::{MonotonicTime, Now};
@@ -51,6 +52,12 @@ pub struct Agent {
     saved_cursor: Option<String>,
     /// Updates that an earlier life left in the middle.
     unfinished: Vec<Unfinished>,
+    /// An update of the agent itself that is not at its end.
+    left: Option<Left>,
+    /// Whether it serves: what there is to do is begun once.
+    serving: bool,
+    /// Whether a new life is to begin when this one has ended.
+    again: bool,
     phase: Phase,
 }
 
@@ -92,6 +99,7 @@ impl Agent {
     /// inputs give the same actions.
     pub fn new(config: Config, saved: Saved, seed: u64) -> Self {
         let initial = config.reconnect_initial;
+        let left = self_update::left(&saved);
         let shared = Rc::new(Shared {
             config,
             now: Cell::new(Now::default()),
@@ -105,10 +113,14 @@ impl Agent {
             outbox: RefCell::default(),
             journal: RefCell::default(),
             claims: RefCell::default(),
+            hand_over: self_update::HandOver::default(),
         });
+        if left.is_some() {
+            shared.hand_over.set(Duty::Nothing);
+        }
         let unfinished = update::recover(&shared, saved.journal.as_ref());
         Self {
-            link: Link::new(&shared, MonotonicTime::default(), saved.permanent_token),
+            link: Link::new(&shared, saved.permanent_token),
             stats_link: StatsLink::new(initial),
             stats: Stats::default(),
             host_stats: HostStats::default(),
@@ -119,6 +131,9 @@ impl Agent {
             status: Keeper::default(),
             saved_cursor: saved.cursor,
             unfinished,
+            left,
+            serving: false,
+            again: false,
             phase: Phase::New,
             shared,
         }
@@ -130,19 +145,20 @@ impl Agent {
         if self.phase == Phase::New {
             self.phase = Phase::Running;
             self.status.begun = now.mono;
-            let cursor = self.saved_cursor.take();
-            self.spawn(|cx| follow(cx, cursor));
-            self.spawn(keep_cursor);
-            for update in std::mem::take(&mut self.unfinished) {
-                self.spawn(|cx| update.finish(cx));
+            if let Some(left) = self.left.take() {
+                self.spawn(|cx| self_update::begin(cx, left));
             }
+            self.follow_duty();
         }
         if let Input::Docker { event: DockerEvent::Done(Err(error)), .. } = &input {
             self.shared.permissions.borrow_mut().note(error);
         }
         match input {
             Input::Timeout => {}
-            Input::Shutdown => self.shutdown(),
+            Input::Shutdown => {
+                self.again = false;
+                self.shutdown();
+            }
             Input::Socket { op, event } => self.socket(op, event),
             Input::Docker { op, event } if self.stats.owns(op) => {
                 self.stats.handle(&self.shared, op, &event, &mut self.link, &mut self.stats_link);
@@ -163,6 +179,7 @@ impl Agent {
             }
             Input::Host { .. } => {}
             Input::Probe { op, result } => self.health_checks.handle(&self.shared, op, &result),
+            Input::Program { op, result } => self.deliver(op, Outcome::Program(result)),
         }
         self.turn();
     }
@@ -188,7 +205,7 @@ impl Agent {
             self.stats_link.next_timeout(),
             self.stats.next_timeout(),
             self.host_stats.next_timeout(),
-            self.status.next_timeout(),
+            self.status.next_timeout().filter(|_| self.tells_status()),
             self.health_checks.next_timeout(),
         ]
         .into_iter()
@@ -241,9 +258,13 @@ impl Agent {
     fn link_events(&mut self, events: Vec<LinkEvent>) {
         for event in events {
             match event {
-                LinkEvent::Up => self.up(),
+                LinkEvent::Up => {
+                    self.shared.hand_over.registered.set(Some(self.shared.now.get().mono));
+                    self.up();
+                }
                 LinkEvent::Frame(text) => self.frame(&text.0),
                 LinkEvent::Down => {
+                    self.shared.hand_over.registered.set(None);
                     self.shells.link_lost(&mut self.tasks);
                     self.stats.stop_soon(&self.shared);
                     self.host_stats.stop();
@@ -300,6 +321,7 @@ impl Agent {
         self.link.tick(&self.shared, &mut out);
         self.link_events(out);
         self.tasks.run();
+        self.follow_duty();
         self.stats_link.tick(&self.shared);
         self.stats.follow(&self.shared);
         self.stats.tick(&self.shared);
@@ -311,6 +333,35 @@ impl Agent {
         self.stats.pump(&self.shared, &mut self.link, &mut self.stats_link);
         self.finish();
         self.keep_status();
+    }
+
+    /// Does what there is to do for the server, as long as no other agent does it.
+    fn follow_duty(&mut self) {
+        let duty = self.shared.hand_over.duty();
+        if self.phase != Phase::Running {
+            return;
+        }
+        if duty.registers() {
+            self.link.open(&self.shared);
+        }
+        if duty.serves() && !std::mem::replace(&mut self.serving, true) {
+            let left_off = self.shared.hand_over.cursor.take();
+            let cursor = left_off.or_else(|| self.saved_cursor.take());
+            self.spawn(|cx| follow(cx, cursor));
+            self.spawn(keep_cursor);
+            for update in std::mem::take(&mut self.unfinished) {
+                self.spawn(|cx| update.finish(cx));
+            }
+        }
+        if duty == Duty::End {
+            self.again = true;
+            self.shutdown();
+        }
+    }
+
+    /// Whether the status on disk is this agent's.
+    fn tells_status(&self) -> bool {
+        self.shared.hand_over.duty().serves()
     }
 
     fn view(&self) -> View<'_> {
@@ -325,6 +376,9 @@ impl Agent {
 
     /// Writes the status if something is to be told.
     fn keep_status(&mut self) {
+        if !self.tells_status() {
+            return;
+        }
         let state = match self.phase {
             Phase::New | Phase::Running => AgentState::Running,
             Phase::Finishing(_) | Phase::Saving(_) | Phase::Closing => AgentState::Stopping,
@@ -340,7 +394,7 @@ impl Agent {
     /// SIGTERM: no new commands; those under way may finish, then the cursor is written and the link closed.
     fn shutdown(&mut self) {
         if matches!(self.phase, Phase::New | Phase::Running) {
-            info!("shutting down");
+            info!(again = self.again, "shutting down");
             self.shared.world.borrow_mut().frozen = true;
             self.health_checks.stop(&self.shared);
             self.shells.shut_down(&mut self.tasks);
@@ -382,9 +436,12 @@ impl Agent {
 
     fn over(&mut self) {
         self.phase = Phase::Over;
-        let status = self.view().status(AgentState::Stopped, self.status.begun);
-        // Nobody waits for it here: the shell does, at its end.
-        self.status.write(&self.shared, &status);
-        self.shared.ops.borrow_mut().actions.push_back(Action::Exit { code: 0 });
+        if self.tells_status() {
+            let status = self.view().status(AgentState::Stopped, self.status.begun);
+            // Nobody waits for it here: the shell does, at its end.
+            self.status.write(&self.shared, &status);
+        }
+        let end = if self.again { Action::Restart } else { Action::Exit { code: 0 } };
+        self.shared.ops.borrow_mut().actions.push_back(end);
     }
 }

@@ -29,8 +29,14 @@ pub struct Config {
     pub registration_token: Option<Secret>,
     /// `INSECURE_SKIP_VERIFY`: only said in the log, the shell acts on it.
     pub insecure_skip_verify: bool,
-    /// `DATA_PATH`, for texts.
+    /// `DATA_PATH`, for texts, and to find out whether a new agent would have it, too.
     pub data_path: String,
+    /// `SELF_UPDATE_ALLOW_UNVERIFIED`: a new program without a checksum is taken (PROTOCOL 9).
+    #[serde(default)]
+    pub allow_unverified: bool,
+    /// Whether another agent, of which this one is a child process, has started it to hand over to it (PROTOCOL 9).
+    #[serde(default)]
+    pub hand_over: bool,
     /// What the owner of the host allows.
     pub policy: Policy,
     /// The host, as the shell found it.
@@ -102,4 +108,10 @@ pub struct Saved {
     /// `journal.json`, as text, with the environment of containers in it. One that cannot be read is said, and the
     /// containers are left as they are.
     pub journal: Option<Secret>,
+    /// `hand_over.json`, as text.
+    #[serde(default)]
+    pub hand_over: Option<Secret>,
+    /// `hand_over.verdict`, as text.
+    #[serde(default)]
+    pub verdict: Option<Secret>,
 }

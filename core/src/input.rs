@@ -11,6 +11,8 @@ use crate::docker::DockerError;
 use crate::files::{FilesAnswer, FilesError};
 use crate::ids::OpId;
 use crate::probe::ProbeResult;
+use crate::program::{ProgramAnswer, ProgramError};
+use crate::secret::Secret;
 
 /// One thing that happened. Results carry the id of the [`Action`](crate::Action) they belong to; those of an
 /// operation that was cancelled meanwhile are ignored.
@@ -34,12 +36,12 @@ pub enum Input {
         /// What.
         event: DockerEvent,
     },
-    /// A file was written or removed, or could not be.
+    /// A file was written, read or removed, or could not be.
     Disk {
         /// The request it belongs to.
         op: OpId,
         /// How it went.
-        result: Result<(), DiskError>,
+        result: Result<DiskAnswer, DiskError>,
     },
     /// What was found out of the host's files.
     Files {
@@ -62,6 +64,24 @@ pub enum Input {
         /// What came of it.
         result: ProbeResult,
     },
+    /// Something was done to the agent's own program, or could not be.
+    Program {
+        /// The request it belongs to.
+        op: OpId,
+        /// How it went.
+        result: Result<ProgramAnswer, ProgramError>,
+    },
+}
+
+/// What came of a [`DiskRequest`](crate::DiskRequest).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiskAnswer {
+    /// It is done, and on the disk.
+    Done,
+    /// There is such a file already: it was left as it is.
+    Exists,
+    /// The file, whole; none where it is not there or is empty.
+    Contents(Option<Secret>),
 }
 
 /// What can happen on a WebSocket to the server. `Failed` or `Closed` comes once, last.
@@ -219,7 +239,7 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-/// Why a file could not be written or removed.
+/// Why a file could not be written, read or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct DiskError {

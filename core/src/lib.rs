@@ -10,6 +10,7 @@
 //!    │ outbox     what the server is owed                       docker requests │
 //!    │ commands   one task for each, one answer for each        details   cache │
 //!    │ update     a container replaced, and its way back        pull     images │
+//!    │ self_update    the agent itself, and who serves meanwhile                │
 //!    │ exec_sessions   terminals in containers, and their processes' end        │
 //!    │ policy     what the owner allows           audit   what was done about it │
 //!    │ status     how the agent is                hints   what to do about it   │
@@ -71,9 +72,11 @@ mod own_container;
 mod permissions;
 mod policy;
 mod probe;
+mod program;
 mod pull;
 mod run;
 mod secret;
+mod self_update;
 mod stats;
 pub mod status;
 mod time;
@@ -86,9 +89,11 @@ pub use config::{Config, ContainerClues, HostFacts, ProcessFacts, Saved};
 pub use files::{FilesAnswer, FilesError, FilesRequest, Find, Found, FoundFile, WalkBound};
 pub use ids::{ContainerId, OpId};
 pub use input::{
-    Blob, ConnectError, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed, SocketEvent, Text,
+    Blob, ConnectError, DiskAnswer, DiskError, DockerEvent, HostSample, Input, InterfaceSample, SocketClosed,
+    SocketEvent, Text,
 };
 pub use policy::Policy;
 pub use probe::{ProbeError, ProbeRequest, ProbeResult};
+pub use program::{ProgramAnswer, ProgramError, ProgramRequest};
 pub use secret::Secret;
 pub use time::{MonotonicTime, Now, WallTime};

@@ -4,19 +4,23 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use dockmon_core::{DataFile, DiskError, DiskRequest, Input, OpId, Saved, Secret};
+use dockmon_core::{DataFile, DiskAnswer, DiskError, DiskRequest, Input, OpId, Saved, Secret};
 use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 use futures_util::future::join;
 
-use crate::Runtime;
 use crate::net::within;
+use crate::{Runtime, seed};
 
 /// The largest file that is read at the start. The token has 255 bytes at most, the cursor some hundred for each
 /// container.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// A temporary file that is older than this was left by a crash.
+const LEFT_BEHIND: Duration = Duration::from_secs(600);
 
 /// How long [`Disk::finish`] waits for what is being written.
 const FINISH: Duration = Duration::from_secs(5);
@@ -43,6 +47,8 @@ pub(crate) fn read_saved(folder: &Path) -> (Saved, Vec<DiskError>) {
         engine_id: read(DataFile::EngineId).map(|text| text.trim().to_owned()),
         cursor: read(DataFile::Cursor),
         journal: journal.map(Secret::new),
+        hand_over: read(DataFile::HandOver).map(Secret::new),
+        verdict: read(DataFile::Verdict).map(Secret::new),
     };
     (saved, unreadable)
 }
@@ -62,14 +68,18 @@ struct Queue {
 impl Disk {
     /// For the files in `folder`, which is made if it is missing. Results go to `inputs`.
     pub(crate) fn new<R: Runtime>(runtime: &R, folder: PathBuf, inputs: mpsc::UnboundedSender<Input>) -> Self {
-        let status = Queue::new(runtime, folder.clone(), inputs.clone());
-        Self { files: Queue::new(runtime, folder, inputs), status }
+        // Two agents may share the folder for a while, both of them process 1 of a container.
+        let folder = Arc::new(Folder { path: folder, tag: format!("{:016x}", seed::from_system()) });
+        let status = Queue::new(runtime, Arc::clone(&folder), inputs.clone());
+        let files = Queue::new(runtime, Arc::clone(&folder), inputs);
+        let pool = runtime.clone();
+        runtime.spawn(async move { pool.blocking(move || folder.clean()).await });
+        Self { files, status }
     }
 
     /// Starts a request; its result is an [`Input::Disk`]. It cannot be cancelled: a file is written or it is not.
     pub(crate) fn execute(&self, op: OpId, request: DiskRequest) {
-        let DiskRequest::Write { file, .. } = &request;
-        let queue = if *file == DataFile::Status { &self.status } else { &self.files };
+        let queue = if request.file() == DataFile::Status { &self.status } else { &self.files };
         // The task ends only after this sender.
         let _ = queue.requests.unbounded_send((op, request));
     }
@@ -84,14 +94,14 @@ impl Disk {
 }
 
 impl Queue {
-    fn new<R: Runtime>(runtime: &R, folder: PathBuf, inputs: mpsc::UnboundedSender<Input>) -> Self {
+    fn new<R: Runtime>(runtime: &R, folder: Arc<Folder>, inputs: mpsc::UnboundedSender<Input>) -> Self {
         let (queue, mut requests) = mpsc::unbounded::<(OpId, DiskRequest)>();
         let (done, idle) = oneshot::channel();
         let pool = runtime.clone();
         runtime.spawn(async move {
             while let Some((op, request)) = requests.next().await {
-                let folder = folder.clone();
-                let result = pool.blocking(move || execute(&folder, &request)).await;
+                let folder = Arc::clone(&folder);
+                let result = pool.blocking(move || folder.execute(&request)).await;
                 let _ = inputs.unbounded_send(Input::Disk { op, result });
             }
             let _ = done.send(());
@@ -100,44 +110,103 @@ impl Queue {
     }
 }
 
-fn execute(folder: &Path, request: &DiskRequest) -> Result<(), DiskError> {
-    match request {
-        DiskRequest::Write { file, contents } => {
-            let path = folder.join(file.name());
-            // A status is old in half a minute: it is not worth a disk's wear, or its wait.
-            let lasting = *file != DataFile::Status;
-            write_file(folder, &path, contents.expose(), lasting).map_err(|error| told(&path, &error))
-        }
-    }
+/// `DATA_PATH`
+struct Folder {
+    path: PathBuf,
+    /// In the names of this process's temporary files.
+    tag: String,
 }
 
-/// Whatever happens on the way, the file has its old contents or its new ones, whole; `lasting`: also after a power cut.
-fn write_file(folder: &Path, path: &Path, contents: &str, lasting: bool) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // One writer at a time: the name need not be unique, and what a crash left under it is overwritten.
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    // A mode counts only for a file that is made: one that was left may be anybody's.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+impl Folder {
+    fn execute(&self, request: &DiskRequest) -> Result<DiskAnswer, DiskError> {
+        let file = request.file();
+        let path = self.path.join(file.name());
+        // A status is old in half a minute: it is not worth a disk's wear, or its wait.
+        let lasting = file != DataFile::Status;
+        let done = match request {
+            DiskRequest::Write { contents, .. } => {
+                self.put(&path, contents.expose(), lasting, |from| fs::rename(from, &path)).map(|()| DiskAnswer::Done)
+            }
+            DiskRequest::Create { contents, .. } => self.create(&path, contents.expose()),
+            DiskRequest::Read { .. } => read_file(&path).map(|text| DiskAnswer::Contents(text.map(Secret::new))),
+            DiskRequest::Remove { .. } => self.remove(&path).map(|()| DiskAnswer::Done),
+        };
+        done.map_err(|error| told(&path, &error))
     }
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(contents.as_bytes())?;
-        if lasting {
-            file.sync_all()?;
+
+    /// Whatever happens on the way, the file has its old contents or its new ones, whole; `lasting`: also after a power
+    /// cut. `place` gives the new ones their name.
+    fn put(
+        &self,
+        path: &Path,
+        contents: &str,
+        lasting: bool,
+        place: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}.tmp", self.tag));
+        let temporary = PathBuf::from(temporary);
+        let written = (|| {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(contents.as_bytes())?;
+            if lasting {
+                file.sync_all()?;
+            }
+            place(&temporary)
+        })();
+        if let Err(error) = written {
+            // On a full disk the half-written file would take what is left.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
         }
-        fs::rename(&temporary, path)
-    })();
-    if let Err(error) = written {
-        // On a full disk the half-written file would take what is left.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
+        if lasting { self.sync() } else { Ok(()) }
     }
-    // The name is on disk only when the folder is.
-    if lasting { File::open(folder)?.sync_all() } else { Ok(()) }
+
+    /// Of several that try, one succeeds.
+    fn create(&self, path: &Path, contents: &str) -> io::Result<DiskAnswer> {
+        let created = self.put(path, contents, true, |from| {
+            match fs::hard_link(from, path) {
+                // A file system without hard links. Others see the file before its contents, and read it again.
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                    file.write_all(contents.as_bytes())?;
+                    file.sync_all()?;
+                }
+                linked => linked?,
+            }
+            fs::remove_file(from)
+        });
+        match created {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(DiskAnswer::Exists),
+            created => created.map(|()| DiskAnswer::Done),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| self.sync()),
+        }
+    }
+
+    /// A name is on disk only when the folder is.
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Removes what crashes have left. What is younger may be being written, by another agent.
+    fn clean(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let old = entry
+                .metadata()
+                .and_then(|data| data.modified())
+                .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > LEFT_BEHIND));
+            if old && entry.file_name().to_string_lossy().ends_with(".tmp") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// A file as text; none where it does not exist or is empty.
@@ -165,9 +234,13 @@ mod tests {
 
     use super::*;
 
-    fn write(folder: &Path, contents: &str) -> Result<(), DiskError> {
+    fn folder(path: &Path) -> Folder {
+        Folder { path: path.to_owned(), tag: "tag".to_owned() }
+    }
+
+    fn write(path: &Path, contents: &str) -> Result<DiskAnswer, DiskError> {
         let file = DataFile::PermanentToken;
-        execute(folder, &DiskRequest::Write { file, contents: Secret::new(contents) })
+        folder(path).execute(&DiskRequest::Write { file, contents: Secret::new(contents) })
     }
 
     #[test]
@@ -186,15 +259,42 @@ mod tests {
     }
 
     #[test]
-    fn takes_over_what_a_crash_left() {
+    fn what_a_crash_left_goes_when_it_is_old() {
         let place = tempfile::tempdir().unwrap();
-        let left = place.path().join("permanent_token.tmp");
-        fs::write(&left, "half").unwrap();
-        fs::set_permissions(&left, PermissionsExt::from_mode(0o644)).unwrap();
-        write(place.path(), "whole").unwrap();
-        let path = place.path().join("permanent_token");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let (old, young) = (place.path().join("cursor.json.a.tmp"), place.path().join("cursor.json.b.tmp"));
+        for left in [&old, &young] {
+            fs::write(left, "half").unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - LEFT_BEHIND * 2;
+        File::open(&old).unwrap().set_modified(long_ago).unwrap();
+        write(place.path(), "token").unwrap();
+        File::open(place.path().join("permanent_token")).unwrap().set_modified(long_ago).unwrap();
+        folder(place.path()).clean();
+        assert!(!old.exists() && young.exists() && place.path().join("permanent_token").exists());
+    }
+
+    #[test]
+    fn one_of_several_creates_a_file() {
+        let place = tempfile::tempdir().unwrap();
+        let file = DataFile::Verdict;
+        let read = || folder(place.path()).execute(&DiskRequest::Read { file }).unwrap();
+        let remove = || folder(place.path()).execute(&DiskRequest::Remove { file }).unwrap();
+        assert_eq!((remove(), read()), (DiskAnswer::Done, DiskAnswer::Contents(None)));
+        let path = place.path().to_owned();
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let folder = Folder { path: path.clone(), tag: number.to_string() };
+                let contents = Secret::new(number.to_string());
+                std::thread::spawn(move || folder.execute(&DiskRequest::Create { file, contents }).unwrap())
+            })
+            .collect();
+        let answers: Vec<DiskAnswer> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let first = answers.iter().position(|answer| *answer == DiskAnswer::Done).unwrap();
+        assert_eq!(answers.iter().filter(|answer| **answer == DiskAnswer::Exists).count(), 7);
+        assert_eq!(read(), DiskAnswer::Contents(Some(Secret::new(first.to_string()))));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "no temporary file stays");
+        remove();
+        assert_eq!(read(), DiskAnswer::Contents(None));
     }
 
     #[test]

@@ -15,8 +15,9 @@ use crate::files::Files;
 use crate::host::Host;
 use crate::net::Sockets;
 use crate::probe::Probes;
+use crate::program::Programs;
 use crate::settings::Settings;
-use crate::{Engine, Runtime, Way, host, seed};
+use crate::{Engine, Runtime, Way, host, program, seed};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -66,13 +67,32 @@ impl Core for Agent {
     }
 }
 
-/// Runs the agent until it ends; the process's exit code. When `stop` is done the core is told to shut down.
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The process is to end, with this code.
+    Exit(u8),
+    /// A new life is to begin in this process (PROTOCOL 9).
+    Restart,
+}
+
+impl Ended {
+    /// Begins the new life, and does not return then; else, or where that cannot be done, the process's exit code.
+    pub fn go_on(self) -> u8 {
+        match self {
+            Self::Exit(code) => code,
+            Self::Restart => program::restart(),
+        }
+    }
+}
+
+/// Runs the agent until it ends. When `stop` is done the core is told to shut down.
 ///
 /// Everything happens on the calling task and those it spawns: the core need not be `Send`. Inputs wait in a queue
 /// that is unbounded in itself; what fills it are socket tasks that stop after some messages each turn, engine streams
 /// that are read by credit, and results of what the core asked for. All tasks share one thread with this loop, which
 /// empties the queue at every turn.
-pub async fn run<R: Runtime>(runtime: R, settings: Settings, stop: impl Future<Output = ()>) -> u8 {
+pub async fn run<R: Runtime>(runtime: R, settings: Settings, stop: impl Future<Output = ()>) -> Ended {
     drive(runtime, settings, stop, Agent::new, Engine::new).await
 }
 
@@ -83,7 +103,7 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     stop: impl Future<Output = ()>,
     core: impl FnOnce(Config, Saved, u64) -> C,
     engine: impl FnOnce(R, Way, UnboundedSender<Input>) -> E,
-) -> u8 {
+) -> Ended {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %settings.server,
@@ -104,15 +124,16 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         probes: Probes::new(runtime.clone(), &settings, inputs.clone()),
         engine: engine(runtime.clone(), settings.engine.clone(), inputs.clone()),
         files: Files::new(&runtime, &inputs),
+        programs: Programs::new(runtime.clone(), &settings, inputs.clone()),
         disk: Disk::new(&runtime, settings.data_path.clone(), inputs.clone()),
         host,
         inputs,
     };
     let config = Config { process: host::own_process(), ..settings.config(world.host.facts()) };
     let mut core = core(config, settings.saved, seed::from_system());
-    let code = turn(&runtime, &mut core, &mut world, received, pin!(stop)).await;
+    let ended = turn(&runtime, &mut core, &mut world, received, pin!(stop)).await;
     world.disk.finish(&runtime).await;
-    code
+    ended
 }
 
 /// Everything that carries out actions.
@@ -122,13 +143,14 @@ struct World<R: Runtime, E> {
     engine: E,
     disk: Disk,
     files: Files,
+    programs: Programs<R>,
     host: Host,
     inputs: UnboundedSender<Input>,
 }
 
 impl<R: Runtime, E: DockerExecutor> World<R, E> {
-    /// Carries out one action; the exit code if that was the last one.
-    fn execute(&mut self, action: Action) -> Option<u8> {
+    /// Carries out one action; how it all ended if that was the last one.
+    fn execute(&mut self, action: Action) -> Option<Ended> {
         match action {
             Action::Connect { op, socket, bearer } => self.sockets.connect(op, socket, bearer),
             Action::SendFrame { op, frame } => self.sockets.send(op, frame),
@@ -145,14 +167,17 @@ impl<R: Runtime, E: DockerExecutor> World<R, E> {
                 let _ = self.inputs.unbounded_send(Input::Host { op, sample });
             }
             Action::Probe { op, request } => self.probes.execute(op, *request),
+            Action::Program { op, request } => self.programs.execute(op, request),
             Action::Cancel { op } => {
                 // Ids are never used twice, so whoever does not know it passes it over.
                 self.sockets.cancel(op);
                 self.engine.cancel(op);
                 self.files.cancel(op);
                 self.probes.cancel(op);
+                self.programs.cancel(op);
             }
-            Action::Exit { code } => return Some(code),
+            Action::Exit { code } => return Some(Ended::Exit(code)),
+            Action::Restart => return Some(Ended::Restart),
         }
         None
     }
@@ -171,7 +196,7 @@ async fn turn<R: Runtime, E: DockerExecutor>(
     world: &mut World<R, E>,
     mut received: UnboundedReceiver<Input>,
     mut stop: Pin<&mut impl Future<Output = ()>>,
-) -> u8 {
+) -> Ended {
     let clock = Clock::new();
     let mut stopping = false;
     // Set anew only when the core wants to be woken earlier: mostly it wants to be later, and then the old one rings
@@ -182,8 +207,8 @@ async fn turn<R: Runtime, E: DockerExecutor>(
     let mut at_once = false;
     loop {
         while let Some(action) = core.poll_action() {
-            if let Some(code) = world.execute(action) {
-                return code;
+            if let Some(ended) = world.execute(action) {
+                return ended;
             }
         }
         if let Some(due) = core.poll_timeout() {

@@ -26,11 +26,12 @@ mod logging;
 mod memory;
 mod net;
 mod probe;
+mod program;
 mod runtime;
 mod seed;
 mod settings;
 
-pub use driver::{Core, DockerExecutor, drive, run};
+pub use driver::{Core, DockerExecutor, Ended, drive, run};
 pub use engine::{AddressError, Engine, EngineAddress, Way};
 pub use net::Sockets;
 pub use probe::Probes;

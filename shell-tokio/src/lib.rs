@@ -28,11 +28,12 @@ const THREAD_STACK: usize = 512 * 1024;
 /// the statistics of 60 containers.
 const EVENT_INTERVAL: u32 = 16;
 
-/// Runs the agent on this thread until it ends; the process's exit code. When `stop` is done it shuts down in order.
+/// Runs the agent on this thread until it ends; the process's exit code. Where a new life of it is to begin, that one
+/// takes the process over. When `stop` is done it shuts down in order.
 /// `stop` is polled inside the runtime, so it may use tokio's signals and timers.
 pub fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> u8 {
     match block_on(dockmon_shell::run(TokioRuntime, settings, stop)) {
-        Ok(code) => code,
+        Ok(ended) => ended.go_on(),
         Err(error) => {
             eprintln!("dockmon-agent cannot start: {error}");
             1

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockmon_core::docker::DockerRequest;
-use dockmon_core::{Action, ContainerId, DataFile, DiskRequest, DockerEvent, Input, SocketEvent};
+use dockmon_core::{Action, ContainerId, DataFile, DiskAnswer, DiskRequest, DockerEvent, Input, SocketEvent};
 
 use super::stage::Happening;
 use super::world::World;
@@ -76,7 +76,7 @@ impl World {
                 Some(Action::Docker { op, api, request })
             }
             (Bug::NoJournal, Action::Disk { op, request: DiskRequest::Write { file: DataFile::Journal, .. } }) => {
-                self.at_once(Input::Disk { op, result: Ok(()) });
+                self.at_once(Input::Disk { op, result: Ok(DiskAnswer::Done) });
                 None
             }
             (Bug::NotStopped, Action::Docker { op, request: DockerRequest::ContainerStop { .. }, .. })

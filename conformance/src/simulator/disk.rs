@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dockmon_core::{DataFile, DiskError, DiskRequest, Input, OpId, Saved, Secret};
+use dockmon_core::{DataFile, DiskAnswer, DiskError, DiskRequest, Input, OpId, Saved, Secret};
 
 use super::stage::{Happening, Process, Stage};
 
@@ -20,45 +20,50 @@ impl Disk {
         Self { files: BTreeMap::new(), works: true, last: Duration::ZERO }
     }
 
-    /// The shell begins to write; a process that is killed meanwhile has not.
+    /// The shell begins a request; of a process that is killed meanwhile nothing comes.
     pub(super) fn begin(&mut self, stage: &mut Stage, op: OpId, request: DiskRequest) {
-        let DiskRequest::Write { file, contents } = request;
         let process = stage.process;
         let mut at = stage.now + stage.latency();
         // One after the other, as they were asked for; the status has a queue of its own.
-        if file != DataFile::Status {
+        if request.file() != DataFile::Status {
             at = at.max(self.last);
             self.last = at;
         }
-        stage.at(at, Happening::Written { process, op, file, contents });
+        stage.at(at, Happening::Disk { process, op, request });
     }
 
-    pub(super) fn finish(&mut self, stage: &mut Stage, process: Process, op: OpId, file: DataFile, contents: &Secret) {
-        if process != stage.process {
-            return;
+    pub(super) fn finish(&mut self, stage: &mut Stage, process: Process, op: OpId, request: DiskRequest) {
+        if process == stage.process {
+            self.end(stage, process, op, request, self.works);
         }
-        self.end(stage, process, op, file, contents, self.works);
     }
 
-    /// The write comes to its end, well or not.
-    pub(super) fn end(
-        &mut self,
-        stage: &mut Stage,
-        process: Process,
-        op: OpId,
-        file: DataFile,
-        contents: &Secret,
-        works: bool,
-    ) {
+    /// It comes to its end, well or not.
+    pub(super) fn end(&mut self, stage: &mut Stage, process: Process, op: OpId, request: DiskRequest, works: bool) {
+        let name = request.file().name();
         let result = if works {
-            stage.note("disk", || file.name());
-            self.files.insert(file.name(), contents.expose().to_owned());
-            Ok(())
+            stage.note("disk", || name);
+            Ok(self.carry_out(request))
         } else {
             let reason = "No space left on device".to_owned();
-            Err(DiskError { path: format!("/data/{}", file.name()), reason })
+            Err(DiskError { path: format!("/data/{name}"), reason })
         };
         stage.after(Duration::ZERO, Happening::Input { process, input: Input::Disk { op, result } });
+    }
+
+    fn carry_out(&mut self, request: DiskRequest) -> DiskAnswer {
+        let name = request.file().name();
+        match request {
+            DiskRequest::Create { .. } if self.files.contains_key(name) => return DiskAnswer::Exists,
+            DiskRequest::Write { contents, .. } | DiskRequest::Create { contents, .. } => {
+                self.files.insert(name, contents.expose().to_owned());
+            }
+            DiskRequest::Read { .. } => return DiskAnswer::Contents(self.files.get(name).map(Secret::new)),
+            DiskRequest::Remove { .. } => {
+                self.files.remove(name);
+            }
+        }
+        DiskAnswer::Done
     }
 
     pub(super) fn holds(&self, file: DataFile) -> bool {
@@ -77,6 +82,8 @@ impl Disk {
             engine_id: read(DataFile::EngineId),
             cursor: read(DataFile::Cursor),
             journal: read(DataFile::Journal).map(Secret::new),
+            hand_over: read(DataFile::HandOver).map(Secret::new),
+            verdict: read(DataFile::Verdict).map(Secret::new),
         }
     }
 }

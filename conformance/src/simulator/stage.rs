@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerRequest};
-use dockmon_core::{DataFile, DockerEvent, Frame, Input, MonotonicTime, Now, OpId, Secret, SocketKind, WallTime};
+use dockmon_core::{DiskRequest, DockerEvent, Frame, Input, MonotonicTime, Now, OpId, Secret, SocketKind, WallTime};
 
 use super::chance::Chance;
 use super::faults::Faults;
@@ -30,8 +30,8 @@ pub(super) enum Happening {
     Until { process: Process, op: OpId },
     /// A second has passed for whoever streams statistics.
     Sample,
-    /// A file is on the disk.
-    Written { process: Process, op: OpId, file: DataFile, contents: Secret },
+    /// The disk has got to a request.
+    Disk { process: Process, op: OpId, request: DiskRequest },
     /// A connection has reached the server.
     Connect { process: Process, op: OpId, socket: SocketKind, bearer: Option<Secret> },
     /// A frame has reached the server.

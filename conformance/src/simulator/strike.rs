@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerRequest};
-use dockmon_core::{DataFile, Frame, OpId, Secret};
+use dockmon_core::{DataFile, DiskRequest, Frame, OpId};
 
 use super::engine;
 use super::faults::{Fault, frame_name};
@@ -45,26 +45,25 @@ impl World {
         }
     }
 
-    /// The shell has written a file, or has not.
-    pub(super) fn written(&mut self, (process, op): (Process, OpId), file: DataFile, contents: &Secret) {
-        let counts = process == self.stage.process && file != DataFile::Status;
-        let fault = if counts { self.stage.planned.at(|| format!("write {}", file.name())) } else { None };
+    /// The shell has done something to a file, or has not.
+    pub(super) fn written(&mut self, (process, op): (Process, OpId), request: DiskRequest) {
+        let counts = process == self.stage.process && request.file() != DataFile::Status;
+        let name = disk_name(&request);
+        let fault = if counts { self.stage.planned.at(|| name.clone()) } else { None };
         if let Some(fault) = fault {
-            self.stage.fault(|| format!("{fault:?} at the write of {}", file.name()));
+            self.stage.fault(|| format!("{fault:?} at the {name}"));
         }
         match fault {
-            Some(Fault::Refused | Fault::CutBefore) => {
-                self.disk.end(&mut self.stage, process, op, file, contents, false);
-            }
+            Some(Fault::Refused | Fault::CutBefore) => self.disk.end(&mut self.stage, process, op, request, false),
             Some(Fault::KilledBefore) => self.kill(),
             Some(fault) => {
                 self.around(fault);
-                self.disk.finish(&mut self.stage, process, op, file, contents);
+                self.disk.finish(&mut self.stage, process, op, request);
                 if matches!(fault, Fault::KilledAfter | Fault::CutAfter) {
                     self.kill();
                 }
             }
-            None => self.disk.finish(&mut self.stage, process, op, file, contents),
+            None => self.disk.finish(&mut self.stage, process, op, request),
         }
     }
 
@@ -121,4 +120,15 @@ impl World {
 /// What the agent asks for as long as it lives is no part of a command.
 fn is_for_ever(request: &DockerRequest) -> bool {
     matches!(request, DockerRequest::Events { .. } | DockerRequest::ContainerStats { .. })
+}
+
+/// What an operation of the disk is called.
+fn disk_name(request: &DiskRequest) -> String {
+    let doing = match request {
+        DiskRequest::Write { .. } => "write",
+        DiskRequest::Create { .. } => "creation",
+        DiskRequest::Read { .. } => "read",
+        DiskRequest::Remove { .. } => "removal",
+    };
+    format!("{doing} of {}", request.file().name())
 }

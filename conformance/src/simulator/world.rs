@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dockmon_core::{
     Action, Agent, Config, DataFile, HostFacts, HostSample, Input, Policy, ProbeError, ProbeResult, ProcessFacts,
-    Secret, SocketClosed, SocketEvent,
+    ProgramError, Secret, SocketClosed, SocketEvent,
 };
 use serde_json::Value;
 
@@ -239,8 +239,9 @@ impl World {
                 let after = Duration::from_secs(10) * self.pace();
                 self.stage.after(after, Happening::Sample);
             }
-            Happening::Written { process, op, file, contents } => {
-                self.written((process, op), file, &contents);
+            Happening::Disk { process, op, request } => {
+                let file = request.file();
+                self.written((process, op), request);
                 if let (DataFile::Cursor, Some(cursor)) = (file, self.disk.read(DataFile::Cursor)) {
                     self.server.told.begin(cursor, self.engine.truth.len());
                 }
@@ -378,6 +379,16 @@ impl World {
                 self.engine.cancel(op);
                 self.server.forget(op);
             }
+            // No life here has an update of the agent.
+            Action::Program { op, .. } => {
+                let result = Err(ProgramError("there is no program here".to_owned()));
+                stage.after(Duration::ZERO, Happening::Input { process, input: Input::Program { op, result } });
+            }
+            Action::Restart => {
+                stage.note("agent", || "begins a new life");
+                self.agent = None;
+                self.gone();
+            }
             Action::Exit { code } => {
                 stage.note("agent", || format!("ends with code {code}"));
                 self.agent = None;
@@ -399,6 +410,8 @@ fn config() -> Config {
         registration_token: Some(Secret::new("one-time-token")),
         insecure_skip_verify: false,
         data_path: "/data".to_owned(),
+        allow_unverified: false,
+        hand_over: false,
         policy: Policy::default(),
         host: HostFacts { os: "linux".to_owned(), arch: "amd64".to_owned(), ..HostFacts::default() },
         process: ProcessFacts::default(),

@@ -151,7 +151,7 @@ fn what_cannot_be_read_is_named() {
             ("delete_volume", json!({}), "volume_name"),
             ("delete_network", json!({"network_id": 7}), "string"),
             ("update_container", json!({}), "container_id"),
-            ("self_update", json!({}), "not available"),
+            ("self_update", json!({}), "binary_url is empty"),
             ("deploy_compose", json!({}), "not available"),
         ] {
             let error = stage.command(name, payload).error();

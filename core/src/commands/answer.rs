@@ -41,6 +41,8 @@ pub(super) enum CommandError {
     Forbidden(#[from] Refusal),
     #[error(transparent)]
     Update(#[from] crate::update::Refused),
+    #[error(transparent)]
+    SelfUpdate(#[from] crate::self_update::Refused),
     /// What was tried, with the engine's own words.
     #[error("failed to {doing}: {error}")]
     Docker { doing: &'static str, error: DockerError },

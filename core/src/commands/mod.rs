@@ -30,14 +30,16 @@ use crate::audit::{Ending, Entry};
 use crate::outbox::Kind;
 use crate::policy::{self, Deed, DeedKind, Subject};
 use crate::run::{Cx, Shared, TaskId, Tasks};
+use crate::self_update::{self, SelfUpdate};
 use crate::time::MonotonicTime;
-use crate::update::{self, Begun, UpdateContainer};
+use crate::update::{self, UpdateContainer};
 use crate::wire::{Command, CommandKind};
 
 /// Commands under way at a time; one more is answered with an error at once.
 const MAX_AT_ONCE: usize = 256;
 /// The answer to a command that goes on behind it.
 const UPDATE_STARTED: &str = r#"{"status":"update_started"}"#;
+const SELF_UPDATE_STARTED: &str = r#"{"status":"self_update_started"}"#;
 /// A command that takes longer than this is told by the status.
 const LASTING: Duration = Duration::from_secs(5);
 
@@ -65,6 +67,7 @@ enum Job {
     ScanCompose(scan_compose::Scan),
     ReadCompose(read_compose::Read),
     Update(UpdateContainer),
+    SelfUpdate(SelfUpdate),
     /// Known by name, and by what it would do; there is nothing yet that does it.
     NotThereYet(&'static str, DeedKind),
 }
@@ -74,7 +77,13 @@ enum Done {
     /// All is done.
     Answer(answer::Fields),
     /// It goes on behind its answer.
-    Begun(Box<Begun>),
+    Begun(Begun),
+}
+
+/// What goes on behind its answer.
+enum Begun {
+    Update(Box<update::Begun>),
+    SelfUpdate(Box<self_update::Begun>),
 }
 
 impl Commands {
@@ -136,9 +145,14 @@ struct Rest {
 
 impl Rest {
     async fn run(self) {
-        let Begun { mut update, auth } = self.begun;
-        self.entry.end(update.run(auth).await);
-        update.end().await;
+        match self.begun {
+            Begun::Update(begun) => {
+                let update::Begun { mut update, auth } = *begun;
+                self.entry.end(update.run(auth).await);
+                update.end().await;
+            }
+            Begun::SelfUpdate(begun) => self.entry.end(begun.run().await),
+        }
     }
 }
 
@@ -155,8 +169,11 @@ async fn perform(cx: &Cx, id: &str, job: Job) -> (Result<answer::Fields, Command
     let is_create = matches!(job, Job::Operation(Operation::Create(_)));
     let result = match job.run(cx).await {
         Ok(Done::Begun(begun)) => {
-            let answer = answer::payload(UPDATE_STARTED.to_owned());
-            return (Ok(answer), Some(Rest { entry, begun: *begun }));
+            let started = match begun {
+                Begun::Update(_) => UPDATE_STARTED,
+                Begun::SelfUpdate(_) => SELF_UPDATE_STARTED,
+            };
+            return (Ok(answer::payload(started.to_owned())), Some(Rest { entry, begun }));
         }
         Ok(Done::Answer(fields)) => Ok(fields),
         Err(error) => Err(error),
@@ -168,6 +185,7 @@ async fn perform(cx: &Cx, id: &str, job: Job) -> (Result<answer::Fields, Command
         Ok(_) => Ending::Done,
         Err(CommandError::Forbidden(refusal)) => Ending::Refused(refusal.to_string()),
         Err(CommandError::Update(refused)) => Ending::Refused(refused.to_string()),
+        Err(CommandError::SelfUpdate(refused)) => Ending::Refused(refused.to_string()),
         Err(error) => {
             // The engine may quote what it does not take, and a container's environment is secret.
             let error = if is_create { error.kind() } else { error.to_string() };
@@ -207,7 +225,7 @@ impl Job {
             "delete_volume" => Self::DeleteVolume(read_payload(name, payload)?),
             "prune_volumes" => Self::PruneVolumes,
             "update_container" => Self::Update(read_payload(name, payload)?),
-            "self_update" => Self::NotThereYet("self_update", DeedKind::SelfUpdate),
+            "self_update" => Self::SelfUpdate(read_payload(name, payload)?),
             "deploy_compose" => Self::NotThereYet("deploy_compose", DeedKind::Compose),
             "scan_compose_dirs" => Self::ScanCompose(read_payload(name, payload)?),
             "read_compose_file" => Self::ReadCompose(read_payload(name, payload)?),
@@ -237,6 +255,7 @@ impl Job {
                 let (container, object) = (Some(update.container_id.clone()), Some(update.new_image.clone()));
                 return Deed { name: "update_container", kind: DeedKind::Update, container, object };
             }
+            Self::SelfUpdate(update) => ("self_update", DeedKind::SelfUpdate, update.image.clone()),
             Self::NotThereYet(name, kind) => (*name, *kind, None),
         };
         Deed { name, kind, container: None, object }
@@ -244,7 +263,14 @@ impl Job {
 
     async fn run(self, cx: &Cx) -> Result<Done, CommandError> {
         let fields = match self {
-            Self::Update(request) => return Ok(Done::Begun(Box::new(update::prepare(cx, request).await?))),
+            Self::Update(request) => {
+                let begun = update::prepare(cx, request).await?;
+                return Ok(Done::Begun(Begun::Update(Box::new(begun))));
+            }
+            Self::SelfUpdate(request) => {
+                let begun = self_update::prepare(cx, request).await?;
+                return Ok(Done::Begun(Begun::SelfUpdate(Box::new(begun))));
+            }
             Self::Operation(operation) => operation.run(cx).await,
             Self::ListContainers => list_containers::run(cx).await.map(answer::payload),
             Self::ListImages => images::list(cx).await.map(answer::payload),

@@ -22,7 +22,7 @@ use crate::action::{Action, DataFile, DiskRequest, Frame, SocketKind};
 use crate::backoff::Backoff;
 use crate::hints;
 use crate::ids::OpId;
-use crate::input::{DiskError, SocketClosed, SocketEvent, Text};
+use crate::input::{DiskAnswer, DiskError, SocketClosed, SocketEvent, Text};
 use crate::run::Shared;
 use crate::secret::Secret;
 use crate::time::MonotonicTime;
@@ -83,10 +83,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(shared: &Shared, now: MonotonicTime, permanent_token: Option<Secret>) -> Self {
+    pub(crate) fn new(shared: &Shared, permanent_token: Option<Secret>) -> Self {
         let config = &shared.config;
         Self {
-            state: State::Waiting { until: now },
+            state: State::Closed,
             backoff: Backoff::new(config.reconnect_initial, config.reconnect_max),
             identity: Identity::new(permanent_token),
             write: None,
@@ -171,7 +171,12 @@ impl Link {
         let Some(facts) = &engine.facts else { return };
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::AwaitingEngine(mut socket, _) => {
-                let frame = register::frame(&shared.config, facts, self.identity.token.as_ref());
+                let frame = register::frame(
+                    &shared.config,
+                    facts,
+                    engine.own_container.is_some(),
+                    self.identity.token.as_ref(),
+                );
                 socket.send(&mut shared.ops.borrow_mut(), frame);
                 State::Registering(socket, shared.now.get().mono + ANSWER_WITHIN)
             }
@@ -223,7 +228,7 @@ impl Link {
     }
 
     /// The token's write ended, well or not.
-    pub(crate) fn saved(&mut self, shared: &Shared, result: Result<(), DiskError>, out: &mut Vec<LinkEvent>) {
+    pub(crate) fn saved(&mut self, shared: &Shared, result: Result<DiskAnswer, DiskError>, out: &mut Vec<LinkEvent>) {
         self.write = None;
         self.identity.unsaved = result.is_err();
         if let Err(error) = result {
@@ -296,7 +301,12 @@ impl Link {
         self.fared.failed(shared.now.get().mono, closed.to_string(), "");
         match closed {
             SocketClosed::Frame { code: 1000, reason } if reason.contains("New connection") => {
-                self.superseded(shared, out);
+                if shared.hand_over.is_superseded() {
+                    info!("the server closed this link for the new agent's");
+                    self.lost(shared, out);
+                } else {
+                    self.superseded(shared, out);
+                }
                 return;
             }
             SocketClosed::Frame { code: 1009, reason } => {
@@ -349,6 +359,11 @@ impl Link {
     }
 
     fn wait(&mut self, shared: &Shared, delay: Duration) {
+        if !shared.hand_over.duty().registers() {
+            // Another agent does.
+            self.state = State::Closed;
+            return;
+        }
         self.waited = delay;
         self.state = State::Waiting { until: shared.now.get().mono + delay };
         info!(seconds = delay.as_secs_f32(), "next attempt to connect");
@@ -403,6 +418,13 @@ impl Link {
         }
         let now = shared.now.get().mono;
         self.state = State::Connecting(Socket::connect(&mut shared.ops.borrow_mut(), now, SocketKind::Main, None));
+    }
+
+    /// Connects at once, if it was closed or never opened.
+    pub(crate) fn open(&mut self, shared: &Shared) {
+        if matches!(self.state, State::Closed) {
+            self.state = State::Waiting { until: shared.now.get().mono };
+        }
     }
 
     /// Says goodbye. `Closed` follows, at once if there is no link.

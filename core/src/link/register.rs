@@ -7,8 +7,9 @@ use crate::policy::{DeedKind, Policy};
 use crate::secret::Secret;
 use crate::wire::{Capabilities, Register};
 
-/// What this agent can do so far, and may. Self-updates and Compose come with their own issues.
-fn capabilities(policy: &Policy) -> Capabilities {
+/// What this agent can do so far, and may. Compose comes with its own issue. `in_container`: a self-update without a
+/// container is told nowhere, the server asks for it all the same.
+fn capabilities(policy: &Policy, in_container: bool) -> Capabilities {
     Capabilities {
         container_operations: policy.allows(DeedKind::Change),
         container_updates: policy.allows(DeedKind::Update),
@@ -16,32 +17,32 @@ fn capabilities(policy: &Policy) -> Capabilities {
         stats_collection: true,
         shell_access: policy.allows(DeedKind::Shell),
         multi_env_files: false,
-        self_update: false,
+        self_update: in_container && policy.allows(DeedKind::SelfUpdate),
         compose_deployments: false,
     }
 }
 
-pub(super) fn frame(config: &Config, engine: &EngineFacts, permanent: Option<&Secret>) -> Frame {
-    let (hostname, hostname_source) = hostname(config, engine);
+pub(super) fn frame(config: &Config, facts: &EngineFacts, in_container: bool, permanent: Option<&Secret>) -> Frame {
+    let (hostname, hostname_source) = hostname(config, facts);
     Register {
         token: permanent.or(config.registration_token.as_ref()).map_or("", |token| token.expose()),
-        engine_id: &engine.id,
+        engine_id: &facts.id,
         hostname,
         hostname_source,
         version: &config.version,
         proto_version: &config.proto_version,
         force_unique_registration: config.force_unique_registration,
-        capabilities: capabilities(&config.policy),
+        capabilities: capabilities(&config.policy, in_container),
         agent_os: &config.host.os,
         agent_arch: &config.host.arch,
-        os_type: &engine.os_type,
-        os_version: &engine.os_version,
-        kernel_version: &engine.kernel_version,
-        docker_version: &engine.version,
-        daemon_started_at: &engine.started_at,
-        total_memory: engine.total_memory,
-        num_cpus: engine.cpus,
-        host_ips: &engine.host_ips,
+        os_type: &facts.os_type,
+        os_version: &facts.os_version,
+        kernel_version: &facts.kernel_version,
+        docker_version: &facts.version,
+        daemon_started_at: &facts.started_at,
+        total_memory: facts.total_memory,
+        num_cpus: facts.cpus,
+        host_ips: &facts.host_ips,
     }
     .frame()
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::ops::{Ops, Outcome};
 use super::task::TaskId;
-use crate::action::{Action, DataFile};
+use crate::action::{Action, DataFile, DiskRequest};
 use crate::backoff::Chance;
 use crate::config::Config;
 use crate::details::Details;
@@ -19,10 +19,12 @@ use crate::engine::Engine;
 use crate::events::{Suspects, World};
 use crate::files::{FilesAnswer, FilesError, FilesRequest};
 use crate::ids::OpId;
-use crate::input::{Blob, DiskError, DockerEvent};
+use crate::input::{Blob, DiskAnswer, DiskError, DockerEvent};
 use crate::outbox::Outbox;
 use crate::permissions::Permissions;
+use crate::program::{ProgramAnswer, ProgramError, ProgramRequest};
 use crate::secret::Secret;
+use crate::self_update::HandOver;
 use crate::time::Now;
 use crate::update::{Claims, Journal};
 
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) journal: RefCell<Journal>,
     /// The containers that they hold.
     pub(crate) claims: RefCell<Claims>,
+    /// Whether this agent or another one serves.
+    pub(crate) hand_over: HandOver,
 }
 
 /// A task's way to the world: every method ends in actions, every await in inputs.
@@ -139,10 +143,28 @@ impl Cx {
 
     /// Writes a file below `DATA_PATH`; returns when it is on disk.
     pub(crate) async fn write(&self, file: DataFile, contents: Secret) -> Result<(), DiskError> {
-        let op = self.shared.ops.borrow_mut().write(self.task, file, contents);
-        match (Pending { cx: self.clone(), op }).next().await {
-            Outcome::Disk(result) => result,
-            Outcome::Docker(_) | Outcome::Files(_) => Ok(()),
+        self.disk(DiskRequest::Write { file, contents }).await.map(drop)
+    }
+
+    /// Does something to a file below `DATA_PATH`.
+    pub(crate) async fn disk(&self, request: DiskRequest) -> Result<DiskAnswer, DiskError> {
+        let op = self.shared.ops.borrow_mut().disk(self.task, request);
+        let pending = Pending { cx: self.clone(), op };
+        loop {
+            if let Outcome::Disk(result) = pending.next().await {
+                return result;
+            }
+        }
+    }
+
+    /// Does something to the agent's own program. Dropping it cancels it.
+    pub(crate) async fn program(&self, request: ProgramRequest) -> Result<ProgramAnswer, ProgramError> {
+        let op = self.shared.ops.borrow_mut().program(self.task, request);
+        let pending = Pending { cx: self.clone(), op };
+        loop {
+            if let Outcome::Program(result) = pending.next().await {
+                return result;
+            }
         }
     }
 
@@ -223,7 +245,7 @@ impl DockerStream {
     pub(crate) fn ready(&self) -> Option<DockerEvent> {
         match self.0.cx.shared.ops.borrow_mut().take(self.0.op)? {
             Outcome::Docker(event) => Some(event),
-            Outcome::Disk(_) | Outcome::Files(_) => None,
+            Outcome::Disk(_) | Outcome::Files(_) | Outcome::Program(_) => None,
         }
     }
 }

@@ -7,12 +7,12 @@ use tracing::debug;
 
 use super::gate::Gate;
 use super::task::TaskId;
-use crate::action::{Action, DataFile, DiskRequest};
+use crate::action::{Action, DiskRequest};
 use crate::docker::{ApiVersion, DockerError, DockerRequest, Lane};
 use crate::files::{FilesAnswer, FilesError, FilesRequest};
 use crate::ids::OpId;
-use crate::input::{DiskError, DockerEvent};
-use crate::secret::Secret;
+use crate::input::{DiskAnswer, DiskError, DockerEvent};
+use crate::program::{ProgramAnswer, ProgramError, ProgramRequest};
 use crate::time::MonotonicTime;
 
 /// How many results of one stream may wait for their task. A stream that brings more is ended as broken: its reader
@@ -23,8 +23,9 @@ pub(crate) const STREAM_QUEUE: usize = 16_384;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Docker(DockerEvent),
-    Disk(Result<(), DiskError>),
+    Disk(Result<DiskAnswer, DiskError>),
     Files(Result<FilesAnswer, FilesError>),
+    Program(Result<ProgramAnswer, ProgramError>),
 }
 
 #[derive(Debug)]
@@ -99,10 +100,17 @@ impl Ops {
         op
     }
 
-    /// Asks the shell to write a file, for `task`.
-    pub(crate) fn write(&mut self, task: TaskId, file: DataFile, contents: Secret) -> OpId {
+    /// Asks the shell to do something to a file, for `task`.
+    pub(crate) fn disk(&mut self, task: TaskId, request: DiskRequest) -> OpId {
         let op = self.plain(task);
-        self.actions.push_back(Action::Disk { op, request: DiskRequest::Write { file, contents } });
+        self.actions.push_back(Action::Disk { op, request });
+        op
+    }
+
+    /// Asks the shell to do something to the agent's own program, for `task`.
+    pub(crate) fn program(&mut self, task: TaskId, request: ProgramRequest) -> OpId {
+        let op = self.plain(task);
+        self.actions.push_back(Action::Program { op, request });
         op
     }
 
@@ -157,7 +165,7 @@ impl Ops {
         }
         let last = match &outcome {
             Outcome::Docker(event) => matches!(event, DockerEvent::Done(_)),
-            Outcome::Disk(_) | Outcome::Files(_) => true,
+            Outcome::Disk(_) | Outcome::Files(_) | Outcome::Program(_) => true,
         };
         slot.results.push_back(outcome);
         if last {

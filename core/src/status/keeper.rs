@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 use super::Status;
 use crate::action::{Action, DataFile, DiskRequest};
 use crate::ids::OpId;
-use crate::input::DiskError;
+use crate::input::{DiskAnswer, DiskError};
 use crate::run::Shared;
 use crate::secret::Secret;
 use crate::time::MonotonicTime;
@@ -47,10 +47,10 @@ impl Keeper {
     }
 
     /// The write ended, well or not.
-    pub(crate) fn saved(&mut self, result: Result<(), DiskError>) {
+    pub(crate) fn saved(&mut self, result: Result<DiskAnswer, DiskError>) {
         self.write = None;
         match result {
-            Ok(()) => self.failing = false,
+            Ok(_) => self.failing = false,
             Err(error) if std::mem::replace(&mut self.failing, true) => debug!(%error, "still no status on disk"),
             Err(error) => warn!(
                 %error,

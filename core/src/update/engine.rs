@@ -13,29 +13,29 @@ use crate::run::Cx;
 
 /// A container as an inspect shows it.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) id: String,
+pub(crate) struct Seen {
+    pub(crate) id: String,
     /// Without its slash.
-    pub(super) name: String,
-    pub(super) image_id: String,
-    pub(super) running: bool,
-    pub(super) paused: bool,
+    pub(crate) name: String,
+    pub(crate) image_id: String,
+    pub(crate) running: bool,
+    pub(crate) paused: bool,
     /// It ended, and its restart policy waits to start it again.
-    pub(super) restarting: bool,
-    pub(super) exit_code: i64,
+    pub(crate) restarting: bool,
+    pub(crate) exit_code: i64,
     /// RFC 3339.
-    pub(super) started_at: String,
-    pub(super) restarts: i64,
+    pub(crate) started_at: String,
+    pub(crate) restarts: i64,
     /// `healthy`, `starting` …; none without a health check.
-    pub(super) health: Option<String>,
+    pub(crate) health: Option<String>,
     /// Its restart policy's name; empty means `no`.
-    pub(super) policy: String,
+    pub(crate) policy: String,
     /// Seconds that it may take to stop, if it says so itself.
-    pub(super) stop_timeout: Option<u32>,
+    pub(crate) stop_timeout: Option<u32>,
 }
 
 impl Seen {
-    pub(super) fn read(inspect: &RawValue) -> Self {
+    pub(crate) fn read(inspect: &RawValue) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct State {
@@ -102,12 +102,12 @@ impl Seen {
         }
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.was() != Was::Stopped
     }
 
     /// Whether its restart policy lets it end for good when it ends well.
-    pub(super) fn may_end(&self) -> bool {
+    pub(crate) fn may_end(&self) -> bool {
         matches!(self.policy.as_str(), "" | "no" | "on-failure")
     }
 }
@@ -135,18 +135,18 @@ async fn inspect(cx: &Cx, request: DockerRequest) -> Result<Option<Box<RawValue>
 }
 
 /// The container of this id or name; none where there is none.
-pub(super) async fn find(cx: &Cx, reference: &str) -> Result<Option<(Seen, Box<RawValue>)>, DockerError> {
+pub(crate) async fn find(cx: &Cx, reference: &str) -> Result<Option<(Seen, Box<RawValue>)>, DockerError> {
     let inspect = inspect(cx, DockerRequest::ContainerInspect { id: ContainerId::new(reference) }).await?;
     Ok(inspect.map(|inspect| (Seen::read(&inspect), inspect)))
 }
 
 /// An image's inspect; none where it is gone.
-pub(super) async fn image(cx: &Cx, name: &str) -> Result<Option<Box<RawValue>>, DockerError> {
+pub(crate) async fn image(cx: &Cx, name: &str) -> Result<Option<Box<RawValue>>, DockerError> {
     inspect(cx, DockerRequest::ImageInspect { name: name.to_owned() }).await
 }
 
 /// Makes a container; its full id.
-pub(super) async fn create(cx: &Cx, name: &str, body: Box<RawValue>) -> Result<ContainerId, DockerError> {
+pub(crate) async fn create(cx: &Cx, name: &str, body: Box<RawValue>) -> Result<ContainerId, DockerError> {
     let answer = cx.docker(DockerRequest::ContainerCreate { name: Some(name.to_owned()), body }).await?;
     let created: Created = answer.as_deref().map(read).unwrap_or_default();
     match created.id.0 {
@@ -156,7 +156,7 @@ pub(super) async fn create(cx: &Cx, name: &str, body: Box<RawValue>) -> Result<C
 }
 
 /// Joins a network.
-pub(super) async fn join(cx: &Cx, id: &ContainerId, network: &str, endpoint: &RawValue) -> Result<(), DockerError> {
+pub(crate) async fn join(cx: &Cx, id: &ContainerId, network: &str, endpoint: &RawValue) -> Result<(), DockerError> {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         #[serde(rename = "Container")]
@@ -169,7 +169,7 @@ pub(super) async fn join(cx: &Cx, id: &ContainerId, network: &str, endpoint: &Ra
 }
 
 /// Stops a container, a paused one too. One that does not run is stopped already.
-pub(super) async fn stop(cx: &Cx, seen: &Seen, seconds: u32) -> Result<(), DockerError> {
+pub(crate) async fn stop(cx: &Cx, seen: &Seen, seconds: u32) -> Result<(), DockerError> {
     let id = ContainerId::new(seen.id.clone());
     if seen.paused {
         unpause(cx, &id).await?;
@@ -179,10 +179,10 @@ pub(super) async fn stop(cx: &Cx, seen: &Seen, seconds: u32) -> Result<(), Docke
 }
 
 /// How long a container of the user's may take to stop where no command says so, seconds: the engines' own default.
-pub(super) const STOP_SECONDS: u32 = 10;
+pub(crate) const STOP_SECONDS: u32 = 10;
 
 /// Gives it another restart policy. Podman 4.3 cannot: there it keeps its own.
-pub(super) async fn set_policy(cx: &Cx, id: &ContainerId, policy: &RawValue) -> Result<(), DockerError> {
+pub(crate) async fn set_policy(cx: &Cx, id: &ContainerId, policy: &RawValue) -> Result<(), DockerError> {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         #[serde(rename = "RestartPolicy")]
@@ -196,33 +196,33 @@ pub(super) async fn set_policy(cx: &Cx, id: &ContainerId, policy: &RawValue) -> 
 }
 
 /// The restart policy of an inspect, as it stands there.
-pub(super) fn policy(inspect: &RawValue) -> Option<Box<RawValue>> {
+pub(crate) fn policy(inspect: &RawValue) -> Option<Box<RawValue>> {
     let details: ContainerDetails<'_> = read(inspect);
     let host: HostConfig<'_> = details.host_config.map(read).unwrap_or_default();
     host.restart_policy.map(ToOwned::to_owned)
 }
 
 /// Removes a container, running or not, and none of its volumes. One that is gone is removed already.
-pub(super) async fn remove(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
+pub(crate) async fn remove(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
     match cx.docker(DockerRequest::ContainerRemove { id: id.clone(), force: true }).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
 }
 
-pub(super) async fn unpause(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
+pub(crate) async fn unpause(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
     cx.docker(DockerRequest::ContainerUnpause { id: id.clone() }).await.map(drop)
 }
 
-pub(super) async fn rename(cx: &Cx, id: &ContainerId, name: String) -> Result<(), DockerError> {
+pub(crate) async fn rename(cx: &Cx, id: &ContainerId, name: String) -> Result<(), DockerError> {
     cx.docker(DockerRequest::ContainerRename { id: id.clone(), name }).await.map(drop)
 }
 
-pub(super) async fn start(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
+pub(crate) async fn start(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
     cx.docker(DockerRequest::ContainerStart { id: id.clone() }).await.map(drop)
 }
 
-pub(super) async fn pause(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
+pub(crate) async fn pause(cx: &Cx, id: &ContainerId) -> Result<(), DockerError> {
     cx.docker(DockerRequest::ContainerPause { id: id.clone() }).await.map(drop)
 }
 

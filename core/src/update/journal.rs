@@ -122,7 +122,7 @@ impl Journal {
     }
 
     /// How many updates are not at their end.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
 

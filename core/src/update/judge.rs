@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Why a new container is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unwell {
+pub(crate) enum Unwell {
     #[error("the new container was removed")]
     Gone,
     #[error("the new container ended with code {0}")]

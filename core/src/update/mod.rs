@@ -23,7 +23,7 @@
 mod back;
 mod claims;
 mod dependents;
-mod engine;
+pub(crate) mod engine;
 mod forward;
 mod journal;
 mod judge;
@@ -38,5 +38,7 @@ mod words;
 
 pub(crate) use self::claims::Claims;
 pub(crate) use self::journal::Journal;
+pub(crate) use self::plan::{Obstacle, obstacle};
 pub(crate) use self::recover::{Unfinished, recover};
+pub(crate) use self::replace::{Doing, Failure, make_twin, no_restarts};
 pub(crate) use self::request::{Begun, Refused, UpdateContainer, prepare};

@@ -16,7 +16,7 @@ use crate::run::Cx;
 
 /// Why a container could not be replaced.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error("failed to {doing}: {error}")]
     Docker { doing: &'static str, error: DockerError },
     #[error("failed to clone the configuration: {0}")]
@@ -31,7 +31,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// For the log: what the engine says of a configuration may quote it, and there are secrets in it.
-    pub(super) fn quiet(&self) -> String {
+    pub(crate) fn quiet(&self) -> String {
         match self {
             Self::Docker { doing, error: DockerError::Status { code, .. } } if *doing == CREATING => {
                 format!("failed to {doing}: the engine refused with status {code}")
@@ -54,7 +54,7 @@ impl Failure {
 
 const CREATING: &str = "create the new container";
 
-pub(super) trait Doing<T> {
+pub(crate) trait Doing<T> {
     fn doing(self, doing: &'static str) -> Result<T, Failure>;
 }
 
@@ -101,31 +101,63 @@ pub(super) fn blueprint(
     image: &NewImage,
     shared: &BTreeMap<String, String>,
 ) -> Result<Blueprint, PlanError> {
+    blueprint_of(cx, &one.inspect.0, image, shared, false)
+}
+
+fn blueprint_of(
+    cx: &Cx,
+    inspect: &RawValue,
+    image: &NewImage,
+    shared: &BTreeMap<String, String>,
+    drop_hostname: bool,
+) -> Result<Blueprint, PlanError> {
     let (old_image, new_image) = match &image.change {
         Some((old, new)) => (old.as_deref(), Some(&**new)),
         None => (None, None),
     };
     plan::blueprint(&Sources {
-        old: &one.inspect.0,
+        old: inspect,
         old_image,
         new_image,
         image: &image.reference,
         api: cx.shared.ops.borrow().api.unwrap_or(ApiVersion::OLDEST),
         podman: cx.shared.engine.borrow().is_podman(),
         shared,
+        drop_hostname,
     })
 }
 
 /// Makes the new one, stopped, under its temporary name.
 pub(super) async fn make(cx: &Cx, one: &mut Replacement, blueprint: Blueprint) -> Result<(), Failure> {
-    let new = engine::create(cx, &one.temporary_name(), blueprint.body).await.doing(CREATING)?;
-    one.new = Some(new.clone());
+    let name = one.temporary_name();
+    make_as(cx, &name, blueprint, &mut one.new).await
+}
+
+/// Likewise, under this name; its id is told as soon as it is there.
+async fn make_as(cx: &Cx, name: &str, blueprint: Blueprint, made: &mut Option<ContainerId>) -> Result<(), Failure> {
+    let new = engine::create(cx, name, blueprint.body).await.doing(CREATING)?;
+    *made = Some(new.clone());
     for join in blueprint.joins {
         engine::join(cx, &new, &join.network, &join.endpoint)
             .await
             .doing("connect the new container to its networks")?;
     }
     Ok(())
+}
+
+/// Makes a container beside the one of this inspect, stopped: the same configuration on another image, which is there,
+/// with a host name of its own (PROTOCOL 9). Its id is told as soon as it is there.
+pub(crate) async fn make_twin(
+    cx: &Cx,
+    inspect: &RawValue,
+    image: &str,
+    name: &str,
+    made: &mut Option<ContainerId>,
+) -> Result<(), Failure> {
+    let image = NewImage::other(cx, &Seen::read(inspect), image).await?;
+    let shared = names_of_shared(cx, inspect).await?;
+    let blueprint = blueprint_of(cx, inspect, &image, &shared, true)?;
+    make_as(cx, name, blueprint, made).await
 }
 
 /// The old one goes aside.
@@ -168,7 +200,7 @@ fn new_of(one: &Replacement) -> Result<&ContainerId, Failure> {
 }
 
 /// The restart policy of one that waits.
-fn no_restarts() -> Box<RawValue> {
+pub(crate) fn no_restarts() -> Box<RawValue> {
     RawValue::from_string(r#"{"Name":"no","MaximumRetryCount":0}"#.to_owned()).unwrap_or_default()
 }
 

@@ -63,6 +63,8 @@ pub(crate) enum Refused {
     Obstacle { name: String, obstacle: Obstacle },
     #[error("container {0} is being updated already")]
     Twice(String),
+    #[error("no container is updated while the agent itself is: try again later")]
+    SelfUpdate,
     #[error("{MAX_AT_ONCE} updates are under way already: try again later")]
     TooMany,
     #[error("no update without a journal: {0}")]
@@ -114,6 +116,9 @@ pub(crate) async fn prepare(cx: &Cx, request: UpdateContainer) -> Result<Begun, 
     }
     if cx.shared.claims.borrow().updates(&seen.id, &seen.name) {
         return Err(Refused::Twice(name()));
+    }
+    if !cx.shared.hand_over.duty().updates() {
+        return Err(Refused::SelfUpdate);
     }
     let record = Record {
         asked: ContainerId::new(seen.id.clone()),

@@ -82,7 +82,7 @@ fn what_cannot_be_read_is_answered_too() {
         ("e", "action"),
         ("f", "unknown message type: riddle"),
         ("g", "create_network"),
-        ("h", "not available"),
+        ("h", "binary_url is empty"),
         ("k", "no such container: 0000"),
         ("l", "new_image is empty"),
         ("m", "container_id"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockmon_core::{DiskError, Input, Saved, Secret, SocketClosed, SocketEvent};
+use dockmon_core::{DiskAnswer, DiskError, Input, Saved, Secret, SocketClosed, SocketEvent};
 use serde_json::json;
 
 use crate::engine::Engine;
@@ -38,7 +38,7 @@ fn nothing_happens_before_the_token_is_on_disk() {
     let write = world.log.iter().position(|action| action == "Disk").unwrap();
     assert!(!world.log[write..].iter().any(|action| action == "SendFrame" || action == "Connect"));
     let op = world.disk_ops[0];
-    world.input(Input::Disk { op, result: Ok(()) });
+    world.input(Input::Disk { op, result: Ok(DiskAnswer::Done) });
     world.run_for(SECOND);
     assert!(world.answer("early")["payload"].is_array());
 }

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use dockmon_core::{
-    Action, Agent, Config, DataFile, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now, OpId, Policy,
-    ProbeError, ProbeRequest, ProbeResult, ProcessFacts, Saved, Secret, SocketEvent, SocketKind, Text, WallTime,
+    Action, Agent, Config, DataFile, DiskAnswer, DiskError, DiskRequest, Frame, HostFacts, Input, MonotonicTime, Now,
+    OpId, Policy, ProbeError, ProbeRequest, ProbeResult, ProcessFacts, Saved, Secret, SocketEvent, SocketKind, Text,
+    WallTime,
 };
 use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::files::Tree;
+use crate::programs::Programs;
 
 /// The wall clock when a test begins: 2026-11-24T00:00:00Z.
 const EPOCH: i64 = 1_795_478_400_000_000_000;
@@ -34,6 +36,9 @@ pub(crate) struct World {
     pub(crate) pings: Vec<(OpId, u64)>,
     pub(crate) closes: Vec<(u16, String)>,
     pub(crate) exit: Option<u8>,
+    /// How often the agent wanted a new life.
+    pub(crate) restarts: u32,
+    pub(crate) programs: Programs,
     /// Every health check that was asked: when, under which name, what.
     pub(crate) probes: Vec<(Duration, OpId, ProbeRequest)>,
     /// Those without an answer.
@@ -79,6 +84,8 @@ pub(crate) fn config() -> Config {
         registration_token: Some(Secret::new("one-time-token")),
         insecure_skip_verify: false,
         data_path: "/data".to_owned(),
+        allow_unverified: false,
+        hand_over: false,
         policy: Policy::default(),
         host: HostFacts { os: "linux".to_owned(), arch: "amd64".to_owned(), ..HostFacts::default() },
         process: ProcessFacts::default(),
@@ -108,6 +115,8 @@ impl World {
             pings: Vec::new(),
             closes: Vec::new(),
             exit: None,
+            restarts: 0,
+            programs: Programs::default(),
             probes: Vec::new(),
             asking: Vec::new(),
             log: Vec::new(),
@@ -139,17 +148,25 @@ impl World {
 
     /// The next life of an agent, with what the last one left on the disk.
     pub(crate) fn restarted(self) -> Self {
+        self.restarted_as(config())
+    }
+
+    /// Likewise, with another configuration.
+    pub(crate) fn restarted_as(self, config: Config) -> Self {
         let file = |name: &str| self.files.get(name).cloned();
         let saved = Saved {
             permanent_token: file("permanent_token").map(Secret::new),
             engine_id: file("engine_id"),
             cursor: file("cursor.json"),
             journal: file("journal.json").map(Secret::new),
+            hand_over: file("hand_over.json").map(Secret::new),
+            verdict: file("hand_over.verdict").map(Secret::new),
         };
         let mut engine = self.engine;
         engine.cut();
-        let mut next = Self::with(config(), saved, engine);
+        let mut next = Self::with(config, saved, engine);
         next.files = self.files;
+        next.programs = self.programs;
         next.now = self.now;
         next
     }
@@ -229,7 +246,7 @@ impl World {
             Action::Docker { op, api, request } => self.engine.start(op, api, request),
             Action::Read { op, bytes } => self.engine.execs.grant(op, bytes),
             Action::Write { op, bytes } => self.engine.execs.write(op, &bytes.0),
-            Action::Disk { op, request: DiskRequest::Write { file, contents } } => self.write(op, file, &contents),
+            Action::Disk { op, request } => self.disk(op, request),
             Action::Files { op, request } => self.inputs.extend(self.tree.answer(op, request)),
             Action::SampleHost { op } => self.inputs.push_back(Input::Host { op, sample: Box::default() }),
             Action::Probe { op, request } => {
@@ -247,6 +264,11 @@ impl World {
                 self.main = self.main.filter(|main| *main != op);
                 self.stats = self.stats.filter(|stats| *stats != op);
             }
+            Action::Program { op, request } => {
+                let input = Input::Program { op, result: self.programs.answer(&request) };
+                self.inputs.push_back(input);
+            }
+            Action::Restart => self.restarts += 1,
             Action::Exit { code } => self.exit = Some(code),
         }
     }
@@ -285,13 +307,25 @@ impl World {
         }
     }
 
-    fn write(&mut self, op: OpId, file: DataFile, contents: &Secret) {
+    fn disk(&mut self, op: OpId, request: DiskRequest) {
+        let file = request.file();
         if file != DataFile::Status {
             self.disk_ops.push(op);
         }
+        let there = self.files.get(file.name()).cloned();
         let result = if self.rules.disk {
-            self.files.insert(file.name(), contents.expose().to_owned());
-            Ok(())
+            Ok(match request {
+                DiskRequest::Create { .. } if there.is_some() => DiskAnswer::Exists,
+                DiskRequest::Write { contents, .. } | DiskRequest::Create { contents, .. } => {
+                    self.files.insert(file.name(), contents.expose().to_owned());
+                    DiskAnswer::Done
+                }
+                DiskRequest::Read { .. } => DiskAnswer::Contents(there.map(Secret::new)),
+                DiskRequest::Remove { .. } => {
+                    self.files.remove(file.name());
+                    DiskAnswer::Done
+                }
+            })
         } else {
             Err(DiskError { path: format!("/data/{}", file.name()), reason: "Read-only file system".to_owned() })
         };

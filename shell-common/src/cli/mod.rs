@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{Settings, SettingsErrors};
-use crate::{Runtime, logging, memory};
+use crate::{Runtime, logging, memory, program};
 
 /// The command line. Everything else is set by environment variables.
 #[derive(Parser)]
@@ -89,12 +89,16 @@ pub fn main<R: Runtime>(
     stop: impl Future<Output = ()> + 'static,
 ) -> ExitCode {
     let Arguments { command } = Arguments::parse();
+    if command.is_none() && !program::bind_to_parent() {
+        // Whoever started it to hand over to it is gone.
+        return ExitCode::FAILURE;
+    }
     memory::tune();
     match command {
         None => match Settings::from_vars(variable) {
             Ok(settings) => {
                 logging::start(&settings);
-                start(block_on, Box::pin(crate::run(runtime, settings, stop)))
+                start(block_on, Box::pin(async move { crate::run(runtime, settings, stop).await.go_on() }))
             }
             Err(errors) => refuse(&errors),
         },

@@ -23,18 +23,18 @@ use crate::Runtime;
 const READ_BUFFER: usize = 64 * 1024;
 
 /// A connection that is open, as far as is known.
-pub(super) struct Connection<Io: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> {
+pub(crate) struct Connection<Io: hyper::rt::Read + hyper::rt::Write + Unpin + 'static> {
     sender: http1::SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
     driver: Option<http1::Connection<Io, Full<Bytes>>>,
 }
 
 /// A request had no answer.
-pub(super) struct NoAnswer {
+pub(crate) struct NoAnswer {
     /// The request, if hyper is sure that no byte of it was sent.
     pub(super) unsent: Option<Request<Full<Bytes>>>,
     /// What went wrong.
-    pub(super) error: hyper::Error,
+    pub(crate) error: hyper::Error,
 }
 
 impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection<Io> {
@@ -43,11 +43,14 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
     /// # Errors
     /// [`DockerError::Unreachable`] with the address.
     pub(super) async fn open<R: Runtime<Io = Io>>(runtime: &R, way: &Way) -> Result<Self, DockerError> {
-        let io = connect(runtime, way).await?;
+        Self::over(connect(runtime, way).await?).await.map_err(|error| DockerError::Broken(in_words(&error)))
+    }
+
+    /// Speaks HTTP over a stream. Nothing is sent or read yet.
+    pub(crate) async fn over(io: Io) -> Result<Self, hyper::Error> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(READ_BUFFER);
-        // Nothing is sent or read yet.
-        let (sender, driver) = builder.handshake(io).await.map_err(|error| DockerError::Broken(in_words(&error)))?;
+        let (sender, driver) = builder.handshake(io).await?;
         Ok(Self { sender, driver: Some(driver) })
     }
 
@@ -55,7 +58,7 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
     ///
     /// # Errors
     /// [`NoAnswer`], with the request if it may simply be tried again elsewhere.
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, NoAnswer> {
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, NoAnswer> {
         let answer = self.sender.try_send_request(request);
         self.drive(answer).await.map_err(|mut error| {
             let unsent = error.take_message();
@@ -67,7 +70,7 @@ impl<Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Connection
     ///
     /// # Errors
     /// [`DockerError::Broken`] where the connection ends before the body does.
-    pub(super) async fn next_piece(&mut self, body: &mut Incoming) -> Option<Result<Bytes, DockerError>> {
+    pub(crate) async fn next_piece(&mut self, body: &mut Incoming) -> Option<Result<Bytes, DockerError>> {
         loop {
             match self.drive(body.frame()).await? {
                 // Trailers mean nothing here.

@@ -35,6 +35,7 @@ use futures_util::future::{AbortRegistration, Abortable};
 
 pub(crate) use address::Scheme;
 pub use address::{AddressError, EngineAddress};
+pub(crate) use connection::Connection;
 pub(crate) use feed::{read, send};
 pub(crate) use tls::{EngineTls, Trust};
 pub use way::Way;

@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dockmon_core::ConnectError;
 use futures_util::future::{Either, select};
 
 pub(crate) use connect::Step;
@@ -38,17 +39,28 @@ struct Network {
 
 impl Network {
     fn new(settings: &Settings) -> Arc<Self> {
-        let proxy = settings.proxy.for_server(&settings.server);
-        if let Some(proxy) = &proxy {
+        let network = Self::to(settings.server.clone(), &settings.proxy, settings.tls.clone());
+        if let Some(proxy) = &network.proxy {
             tracing::info!("the server is reached through the proxy {proxy}");
         }
-        Arc::new(Self {
-            server: settings.server.clone(),
-            proxy,
-            tls: Tls::new(settings.tls.clone()),
-            resolver: Resolver::default(),
-        })
+        Arc::new(network)
     }
+
+    fn to(server: ServerAddress, proxy: &ProxySettings, tls: TlsSettings) -> Self {
+        Self { proxy: proxy.for_server(&server), server, tls: Tls::new(tls), resolver: Resolver::default() }
+    }
+}
+
+/// A stream to some other server than DockMon's, within 20 s: through the proxy if one is set for it, with TLS if its
+/// address says so.
+pub(crate) async fn reach<R: Runtime>(
+    runtime: &R,
+    server: ServerAddress,
+    proxy: &ProxySettings,
+    tls: TlsSettings,
+) -> Result<R::Io, ConnectError> {
+    let network = Network::to(server, proxy, tls);
+    connect::in_time(runtime, connect::reach(runtime, &network, &|_, _| {})).await
 }
 
 /// The future's output, or `None` when `limit` has passed first.

@@ -29,14 +29,14 @@ use futures_util::future::{AbortHandle, Abortable};
 use self::certificates::Certificates;
 use self::names::Names;
 use self::request::Allowed;
-use self::url::Url;
+pub(crate) use self::url::Url;
 use crate::Runtime;
 use crate::engine::send;
 use crate::net::within;
 use crate::settings::Settings;
 
 /// So many redirects are followed, as browsers and Go do about it; one more is an error.
-const MAX_REDIRECTS: usize = 10;
+pub(crate) const MAX_REDIRECTS: usize = 10;
 
 /// Carries out what the core's health checks ask. Results are [`Input::Probe`]s.
 ///

@@ -12,17 +12,17 @@ type Wrong = &'static str;
 
 /// An `http` or `https` URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) secure: bool,
+pub(crate) struct Url {
+    pub(crate) secure: bool,
     /// A name or an IP address, IPv6 without its brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// For the header `Host`: without the scheme's usual port.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     /// The path, which is never empty, and the query.
-    pub(super) target: Secret,
+    pub(crate) target: Secret,
     /// The user and password that stood in it, as a value of `Authorization`.
-    pub(super) login: Option<Secret>,
+    pub(crate) login: Option<Secret>,
 }
 
 impl Url {
@@ -30,7 +30,7 @@ impl Url {
     ///
     /// # Errors
     /// Words that do not quote it.
-    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
         const INVALID: Wrong = "the URL is not valid";
         let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
         let secure = lower.starts_with("https://");
@@ -56,7 +56,7 @@ impl Url {
     }
 
     /// The URL that `location` names, seen from this one (RFC 3986, 5.2).
-    pub(super) fn join(&self, location: &str) -> Result<Self, Wrong> {
+    pub(crate) fn join(&self, location: &str) -> Result<Self, Wrong> {
         let location = without_fragment(location.trim());
         let scheme = if self.secure { "https" } else { "http" };
         let before = location.split(['/', '?']).next().unwrap_or_default();

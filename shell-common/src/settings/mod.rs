@@ -19,6 +19,7 @@ use vars::Vars;
 use crate::Way;
 use crate::disk;
 use crate::net::{ProxySettings, TlsSettings};
+use crate::program;
 
 /// The longest `AGENT_NAME` and `PROTO_VERSION` that the server takes (PROTOCOL 2), in characters.
 const MAX_NAME: usize = 255;
@@ -62,6 +63,8 @@ pub struct Settings {
     reconnect_max: Duration,
     proto_version: String,
     policy: Policy,
+    allow_unverified: bool,
+    hand_over: bool,
 }
 
 impl Settings {
@@ -111,6 +114,8 @@ impl Settings {
         let log_json = vars.flag("LOG_JSON", true);
 
         let policy = policy(&mut vars);
+        let allow_unverified = vars.flag("SELF_UPDATE_ALLOW_UNVERIFIED", false);
+        let hand_over = vars.text(program::HAND_OVER).is_some();
 
         // Nothing uses these yet. A slip in them is told now all the same, rather than at the first update.
         let _ = vars.duration("UPDATE_TIMEOUT", Duration::from_secs(120));
@@ -138,6 +143,8 @@ impl Settings {
                 reconnect_max,
                 proto_version,
                 policy,
+                allow_unverified,
+                hand_over,
             }),
             _ => Err(SettingsErrors(vars.problems)),
         }
@@ -161,6 +168,8 @@ impl Settings {
             registration_token: self.registration_token.clone(),
             insecure_skip_verify: self.tls.insecure,
             data_path: self.data_path.display().to_string(),
+            allow_unverified: self.allow_unverified,
+            hand_over: self.hand_over,
             policy: self.policy,
             host,
             process: ProcessFacts::default(),

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 pub(super) use self::namespaces::shares;
 use self::object::Object;
-pub(super) use self::obstacle::{Obstacle, obstacle};
+pub(crate) use self::obstacle::{Obstacle, obstacle};
 use crate::docker::ApiVersion;
 use crate::ids;
 
@@ -37,6 +37,8 @@ pub(super) struct Sources<'a> {
     pub(super) podman: bool,
     /// Whose namespaces it shares: as the old one's configuration has it, and what the new one's is to have.
     pub(super) shared: &'a BTreeMap<String, String>,
+    /// Whether the new one gets a host name of its own, whatever the old one's is.
+    pub(super) drop_hostname: bool,
 }
 
 /// What the new container is made of.
@@ -57,7 +59,7 @@ pub(super) struct Join {
 
 /// The configuration cannot be cloned. The text holds no value of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PlanError {
+pub(crate) enum PlanError {
     #[error("the engine's inspect has no {0}")]
     Missing(&'static str),
     #[error("it cannot be written as JSON")]
@@ -82,7 +84,7 @@ pub(super) fn blueprint(sources: &Sources<'_>) -> Result<Blueprint, PlanError> {
     }
     config.set("Image", sources.image);
     let hostname = config.text("Hostname").unwrap_or_default();
-    if hostname == ids::short(&id) {
+    if hostname == ids::short(&id) || sources.drop_hostname {
         config.remove("Hostname");
     }
     storage::carry_over(&old, &mut host);

@@ -16,7 +16,7 @@ pub(crate) enum Obstacle {
 }
 
 /// What stands against an update of the container of this inspect.
-pub(in crate::update) fn obstacle(inspect: &RawValue) -> Option<Obstacle> {
+pub(crate) fn obstacle(inspect: &RawValue) -> Option<Obstacle> {
     let inspect = Object::of(inspect).unwrap_or_default();
     let host = inspect.object("HostConfig").unwrap_or_default();
     let labels = inspect.object("Config").and_then(|config| config.object("Labels")).unwrap_or_default();

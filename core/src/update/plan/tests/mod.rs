@@ -63,6 +63,7 @@ impl Case {
             api: self.api,
             podman: self.podman,
             shared: &self.shared,
+            drop_hostname: false,
         })
         .unwrap();
         let joins = blueprint.joins.iter().map(|join| (join.network.clone(), value(&join.endpoint))).collect();
@@ -89,6 +90,7 @@ fn text_of(old: &str, image: Option<&RawValue>, podman: bool) -> String {
         api: ApiVersion::new(1, 45),
         podman,
         shared: &BTreeMap::new(),
+        drop_hostname: false,
     };
     blueprint(&sources).unwrap().body.get().to_owned()
 }
@@ -137,6 +139,7 @@ fn an_inspect_without_a_configuration_is_an_error() {
         api: ApiVersion::OLDEST,
         podman: false,
         shared: &shared,
+        drop_hostname: false,
     };
     assert_eq!(blueprint(&sources).err(), Some(PlanError::Missing("Config")));
 }
