@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::holding::{HoldingProxy, Moment};
-use super::shop::{Shop, has_registry};
+use super::shop::Shop;
+use crate::registry::has_registry;
 use crate::support::agent::{DEADLINE, eventually};
 use crate::support::engines::Kind::{Docker20, Docker26, Podman};
 use crate::support::engines::{Engine, Kind, together};

@@ -15,6 +15,7 @@ mod holding;
 mod kills;
 mod meddling;
 mod refused;
+mod registry;
 mod shop;
 mod success;
 mod way_back;

@@ -3,14 +3,12 @@
 use dockmon_conformance::server::ServerOptions;
 use serde_json::{Value, json};
 
+use crate::registry::{self, has_registry};
 use crate::support::agent::{DEADLINE, Setup, eventually};
 use crate::support::engines::Kind::{Docker20, Docker26, Podman};
-use crate::support::engines::{Engine, Scenario, not_run, on_engines};
+use crate::support::engines::{Engine, Scenario, on_engines};
 use crate::support::objects::LONG_LIFE;
 use crate::support::stage::Stage;
-
-/// Where the tests' registry listens; engines speak plain HTTP with this address.
-pub(crate) const REGISTRY: &str = "127.0.0.1:5000";
 
 /// Runs a scenario on every real engine at once, if there is a registry.
 pub(crate) fn on_every_engine(scenario: Scenario) {
@@ -23,14 +21,6 @@ pub(crate) fn on_docker(scenario: Scenario) {
     if has_registry() {
         on_engines(&[Docker20, Docker26], scenario);
     }
-}
-
-pub(crate) fn has_registry() -> bool {
-    let there = std::net::TcpStream::connect(REGISTRY).is_ok();
-    if !there {
-        not_run(&format!("updates: no registry listens on {REGISTRY}"));
-    }
-    there
 }
 
 /// A stage whose containers are updated.
@@ -51,33 +41,19 @@ impl<'a> Shop<'a> {
 
     /// The name of the image with this tag.
     pub(crate) fn reference(&self, tag: &str) -> String {
-        format!("{REGISTRY}/{}:{tag}", self.stage.objects.name("app"))
+        registry::reference(&self.stage.objects, tag)
     }
 
     /// An image in the registry, and not in the engine, that these lines of a Dockerfile make of the base image.
     #[track_caller]
     pub(crate) fn publish(&self, tag: &str, lines: &[&str]) -> String {
-        let reference = self.build(tag, lines);
-        self.stage.engine.client.delete(&format!("/images/{reference}?force=1"));
-        reference
+        registry::publish(self.stage.engine, &self.stage.objects, tag, lines)
     }
 
     /// The same, and the engine has it.
     #[track_caller]
     pub(crate) fn build(&self, tag: &str, lines: &[&str]) -> String {
-        let client = &self.stage.engine.client;
-        // No two tags are the same image, or one would be there when the other is.
-        let mark = format!("LABEL dmtest.tag={tag}");
-        let maker =
-            self.stage.objects.create(&format!("maker-{tag}"), &json!({"Image": "busybox:latest", "Cmd": ["true"]}));
-        let repo = format!("{REGISTRY}/{}", self.stage.objects.name("app"));
-        let changes: String =
-            lines.iter().chain([&mark.as_str()]).map(|line| format!("&changes={}", encoded(line))).collect();
-        client.post(&format!("/commit?container={maker}&repo={}&tag={tag}{changes}", encoded(&repo)), Some(json!({})));
-        client.delete(&format!("/containers/{maker}?force=1"));
-        let pushed = client.push(&format!("/images/{repo}/push?tag={tag}&tlsVerify=false"));
-        assert!(pushed.status < 400 && !pushed.text().contains("errorDetail"), "{pushed}");
-        format!("{repo}:{tag}")
+        registry::build(self.stage.engine, &self.stage.objects, tag, lines)
     }
 
     /// A container that runs for long.
@@ -205,10 +181,4 @@ impl<'a> Shop<'a> {
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         text.trim_end_matches('\0').rsplit('\0').find(|part| !part.trim().is_empty()).unwrap_or_default().to_owned()
     }
-}
-
-/// For a query.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/:".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -8,6 +8,6 @@ mod reconcile;
 mod world;
 
 pub(crate) use check::{Shown, Suspects, check};
-pub(crate) use cursor::{keep as keep_cursor, save as save_cursor};
+pub(crate) use cursor::{keep as keep_cursor, save as save_cursor, settle};
 pub(crate) use follow::{INSPECTS_AT_ONCE, follow};
 pub(crate) use world::{RunState, World};

@@ -12,6 +12,7 @@ use super::words::{Stage, failed, progress};
 use super::{container, program};
 use crate::audit::Ending;
 use crate::backoff::Backoff;
+use crate::events::settle;
 use crate::ids::ContainerId;
 use crate::input::DiskError;
 use crate::program::ProgramError;
@@ -110,6 +111,7 @@ impl Begun {
                 record.keep(cx).await?;
                 self.stage = Stage::Create;
                 container::make(cx, &mut record.kind, inspect, image).await?;
+                settle(cx).await;
                 record.reach(cx, Phase::Started).await?;
                 self.stage = Stage::Start;
                 if let Kind::Container { new: Some(new), .. } = &record.kind {
@@ -120,6 +122,7 @@ impl Begun {
                 self.stage = Stage::Download;
                 record.keep(cx).await?;
                 program::fetch(cx, url, checksum.as_deref()).await?;
+                settle(cx).await;
                 self.stage = Stage::Prepare;
                 record.reach(cx, Phase::Started).await?;
                 record.kind = Kind::Program { child: Some(program::start(cx).await?) };

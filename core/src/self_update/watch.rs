@@ -24,12 +24,13 @@ const SUPERSEDED_AT_MOST: Duration = Duration::from_secs(15);
 
 struct Watch {
     began: MonotonicTime,
-    unwell: u32,
+    /// What ailed it first, and at how many looks it was not well since.
+    ailing: Option<(String, u32)>,
 }
 
 impl Watch {
     fn new(cx: &Cx) -> Self {
-        Self { began: cx.now().mono, unwell: 0 }
+        Self { began: cx.now().mono, ailing: None }
     }
 
     /// Why it is to be given up, if so.
@@ -47,9 +48,13 @@ impl Watch {
                 Some("the new agent was not started".to_owned())
             }
         };
-        self.unwell = if ails.is_some() { self.unwell + 1 } else { 0 };
-        match ails {
-            Some(reason) if self.unwell >= UNWELL_LOOKS => Some(reason),
+        self.ailing = match (ails, self.ailing.take()) {
+            (Some(_), Some((first, looks))) => Some((first, looks + 1)),
+            (Some(reason), None) => Some((reason, 1)),
+            (None, _) => None,
+        };
+        match &self.ailing {
+            Some((reason, UNWELL_LOOKS..)) => Some(reason.clone()),
             None if took >= WITHIN => Some(format!("{late} within {} s", WITHIN.as_secs())),
             _ => None,
         }
