@@ -7,8 +7,51 @@ use dockmon_core::{DataFile, DiskAnswer, DiskError, DiskRequest, Input, OpId, Sa
 
 use super::stage::{Happening, Process, Stage};
 
+/// The files that it holds.
+#[derive(Default)]
+pub(super) struct Files(BTreeMap<&'static str, String>);
+
+impl Files {
+    /// Does what is asked.
+    pub(super) fn carry_out(&mut self, request: DiskRequest) -> DiskAnswer {
+        let name = request.file().name();
+        match request {
+            DiskRequest::Create { .. } if self.0.contains_key(name) => return DiskAnswer::Exists,
+            DiskRequest::Write { contents, .. } | DiskRequest::Create { contents, .. } => {
+                self.0.insert(name, contents.expose().to_owned());
+            }
+            DiskRequest::Read { .. } => return DiskAnswer::Contents(self.0.get(name).map(Secret::new)),
+            DiskRequest::Remove { .. } => {
+                self.0.remove(name);
+            }
+        }
+        DiskAnswer::Done
+    }
+
+    pub(super) fn holds(&self, file: DataFile) -> bool {
+        self.0.contains_key(file.name())
+    }
+
+    pub(super) fn read(&self, file: DataFile) -> Option<&str> {
+        self.0.get(file.name()).map(String::as_str)
+    }
+
+    /// What the next process finds.
+    pub(super) fn saved(&self) -> Saved {
+        let read = |file: DataFile| self.read(file).map(str::to_owned);
+        Saved {
+            permanent_token: read(DataFile::PermanentToken).map(Secret::new),
+            engine_id: read(DataFile::EngineId),
+            cursor: read(DataFile::Cursor),
+            journal: read(DataFile::Journal).map(Secret::new),
+            hand_over: read(DataFile::HandOver).map(Secret::new),
+            verdict: read(DataFile::Verdict).map(Secret::new),
+        }
+    }
+}
+
 pub(super) struct Disk {
-    files: BTreeMap<&'static str, String>,
+    pub(super) files: Files,
     /// Whether it takes anything.
     pub(super) works: bool,
     /// When the last of what was asked for is written.
@@ -17,7 +60,7 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new() -> Self {
-        Self { files: BTreeMap::new(), works: true, last: Duration::ZERO }
+        Self { files: Files::default(), works: true, last: Duration::ZERO }
     }
 
     /// The shell begins a request; of a process that is killed meanwhile nothing comes.
@@ -43,47 +86,11 @@ impl Disk {
         let name = request.file().name();
         let result = if works {
             stage.note("disk", || name);
-            Ok(self.carry_out(request))
+            Ok(self.files.carry_out(request))
         } else {
             let reason = "No space left on device".to_owned();
             Err(DiskError { path: format!("/data/{name}"), reason })
         };
         stage.after(Duration::ZERO, Happening::Input { process, input: Input::Disk { op, result } });
-    }
-
-    fn carry_out(&mut self, request: DiskRequest) -> DiskAnswer {
-        let name = request.file().name();
-        match request {
-            DiskRequest::Create { .. } if self.files.contains_key(name) => return DiskAnswer::Exists,
-            DiskRequest::Write { contents, .. } | DiskRequest::Create { contents, .. } => {
-                self.files.insert(name, contents.expose().to_owned());
-            }
-            DiskRequest::Read { .. } => return DiskAnswer::Contents(self.files.get(name).map(Secret::new)),
-            DiskRequest::Remove { .. } => {
-                self.files.remove(name);
-            }
-        }
-        DiskAnswer::Done
-    }
-
-    pub(super) fn holds(&self, file: DataFile) -> bool {
-        self.files.contains_key(file.name())
-    }
-
-    pub(super) fn read(&self, file: DataFile) -> Option<&str> {
-        self.files.get(file.name()).map(String::as_str)
-    }
-
-    /// What the next process finds.
-    pub(super) fn saved(&self) -> Saved {
-        let read = |file: DataFile| self.read(file).map(str::to_owned);
-        Saved {
-            permanent_token: read(DataFile::PermanentToken).map(Secret::new),
-            engine_id: read(DataFile::EngineId),
-            cursor: read(DataFile::Cursor),
-            journal: read(DataFile::Journal).map(Secret::new),
-            hand_over: read(DataFile::HandOver).map(Secret::new),
-            verdict: read(DataFile::Verdict).map(Secret::new),
-        }
     }
 }

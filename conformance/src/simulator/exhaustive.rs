@@ -4,17 +4,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::bugs::Bug;
 use super::faults::{Fault, Planned};
+use super::hand_over;
 use super::workflows;
 use super::world::{Life, Violation, live_workflow};
 
 /// The names of all workflows.
 pub fn workflow_names() -> Vec<&'static str> {
-    workflows::all().into_iter().map(|workflow| workflow.name).collect()
+    let names = workflows::all().into_iter().map(|workflow| workflow.name);
+    names.chain(hand_over::all().into_iter().map(|course| course.name)).collect()
 }
 
-/// Whether this workflow is an update.
+/// Whether this workflow is an update, of a container or of the agent itself.
 pub fn is_update(name: &str) -> bool {
-    workflows::all().iter().any(|workflow| workflow.name == name && workflow.is_update())
+    hand_over::all().iter().any(|course| course.name == name)
+        || workflows::all().iter().any(|workflow| workflow.name == name && workflow.is_update())
 }
 
 /// Lives one workflow with these faults; none if there is none of that name.
@@ -22,6 +25,9 @@ pub fn is_update(name: &str) -> bool {
 /// # Errors
 /// The first rule that was broken.
 pub fn live_one(name: &str, plan: &[Planned], written: bool, bug: Option<Bug>) -> Option<Result<Life, Box<Violation>>> {
+    if let Some(course) = hand_over::all().into_iter().find(|course| course.name == name) {
+        return Some(hand_over::live(course, plan, written));
+    }
     let workflow = workflows::all().into_iter().find(|workflow| workflow.name == name)?;
     Some(live_workflow(workflow, plan, written, bug))
 }

@@ -44,6 +44,7 @@ mod execs;
 mod exhaustive;
 mod faults;
 mod files;
+mod hand_over;
 mod history;
 mod ledger;
 mod script;

@@ -128,7 +128,7 @@ impl World {
     }
 
     fn begin(&mut self) -> Result<(), String> {
-        let ready = self.disk.holds(DataFile::PermanentToken) && self.disk.holds(DataFile::Cursor);
+        let ready = self.disk.files.holds(DataFile::PermanentToken) && self.disk.files.holds(DataFile::Cursor);
         if !ready && self.stage.now > BEGIN_WITHIN {
             return Err(format!("no identity and cursor on disk within {} s", BEGIN_WITHIN.as_secs()));
         }

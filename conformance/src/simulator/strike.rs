@@ -123,7 +123,7 @@ fn is_for_ever(request: &DockerRequest) -> bool {
 }
 
 /// What an operation of the disk is called.
-fn disk_name(request: &DiskRequest) -> String {
+pub(super) fn disk_name(request: &DiskRequest) -> String {
     let doing = match request {
         DiskRequest::Write { .. } => "write",
         DiskRequest::Create { .. } => "creation",

@@ -38,10 +38,10 @@ impl World {
         if load.owed_frames > 0 || load.tasks > TASKS_AT_REST || load.operations > OPERATIONS_AT_REST {
             return Err(format!("at rest the agent still has {load:?}"));
         }
-        let status = self.disk.read(DataFile::Status).unwrap_or_default();
+        let status = self.disk.files.read(DataFile::Status).unwrap_or_default();
         let now = WallTime::from_nanos(self.stage.wall().cast_signed());
         well(status, now).map_err(|wrong| format!("{wrong}: {status}"))?;
-        match self.disk.read(DataFile::Journal) {
+        match self.disk.files.read(DataFile::Journal) {
             Some(journal) if journal != r#"{"version":1,"updates":[]}"# => {
                 return Err(format!("at rest there is something in the journal: {} bytes", journal.len()));
             }

@@ -242,7 +242,7 @@ impl World {
             Happening::Disk { process, op, request } => {
                 let file = request.file();
                 self.written((process, op), request);
-                if let (DataFile::Cursor, Some(cursor)) = (file, self.disk.read(DataFile::Cursor)) {
+                if let (DataFile::Cursor, Some(cursor)) = (file, self.disk.files.read(DataFile::Cursor)) {
                     self.server.told.begin(cursor, self.engine.truth.len());
                 }
             }
@@ -291,11 +291,11 @@ impl World {
     fn start(&mut self) {
         self.stage.process += 1;
         self.stage.note("agent", || "starts");
-        if let Some(cursor) = self.disk.read(DataFile::Cursor) {
+        if let Some(cursor) = self.disk.files.read(DataFile::Cursor) {
             self.server.told.go_on(cursor);
         }
         let seed = self.seed ^ u64::from(self.stage.process) << 48;
-        self.agent = Some(Agent::new(config(), self.disk.saved(), seed));
+        self.agent = Some(Agent::new(config(), self.disk.files.saved(), seed));
     }
 
     /// The agent's process is killed, and started again after a while.

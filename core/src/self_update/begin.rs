@@ -20,13 +20,17 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 /// A hand-over that an earlier life, or another agent, has left.
 pub(crate) struct Left {
-    record: Record,
+    /// None: the verdict is on nothing any more.
+    record: Option<Record>,
     verdict: Option<Verdict>,
 }
 
 /// What is on the disk, if it can be read.
 pub(crate) fn left(saved: &Saved) -> Option<Left> {
-    let record = match Record::parse(saved.hand_over.as_ref()?.expose()) {
+    let Some(record) = &saved.hand_over else {
+        return saved.verdict.as_ref().map(|_| Left { record: None, verdict: None });
+    };
+    let record = match Record::parse(record.expose()) {
         Ok(record) => record,
         Err(reason) => {
             error!(
@@ -38,7 +42,7 @@ pub(crate) fn left(saved: &Saved) -> Option<Left> {
         }
     };
     let verdict = saved.verdict.as_ref().and_then(|text| Verdict::parse(text.expose()).ok());
-    Some(Left { record, verdict })
+    Some(Left { record: Some(record), verdict })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -51,13 +55,16 @@ enum Role {
 
 /// Finds out who serves, and does this agent's part.
 pub(crate) async fn begin(cx: Cx, left: Left) {
+    let Left { record: Some(record), verdict } = left else {
+        cx.shared.hand_over.set(Duty::Serve);
+        return forget(&cx).await;
+    };
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     while let Err(error) = engine::learn(&cx).await {
         info!(%error, "waits for the engine: it has to tell which of two agents this one is");
         let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
         cx.sleep(delay).await;
     }
-    let Left { record, verdict } = left;
     let role = role(&cx, &record.kind);
     info!(?role, phase = ?record.phase, decided = verdict.is_some(), "an update of the agent is not at its end");
     match (role, verdict) {

@@ -1,10 +1,13 @@
 //! The two files that both agents share (PROTOCOL 9): how far it is, and who serves from now on.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::warn;
 
 use crate::action::{DataFile, DiskRequest};
+use crate::backoff::Backoff;
 use crate::ids::ContainerId;
 use crate::input::{DiskAnswer, DiskError};
 use crate::run::Cx;
@@ -14,6 +17,9 @@ use crate::wire::json;
 /// The format of both files. An agent of another version reads and writes them, too: what is added must be left out
 /// without harm.
 const VERSION: u32 = 1;
+
+/// Between two tries to remove a file, at first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// `hand_over.json`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,9 +141,12 @@ pub(super) async fn read(cx: &Cx, file: DataFile) -> Option<Secret> {
 
 /// It is at its end. The record goes first: a verdict alone says nothing.
 pub(super) async fn forget(cx: &Cx) {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     for file in [DataFile::HandOver, DataFile::Verdict] {
-        if let Err(error) = cx.disk(DiskRequest::Remove { file }).await {
-            warn!(%error, "a file of the hand-over cannot be removed");
+        while let Err(error) = cx.disk(DiskRequest::Remove { file }).await {
+            warn!(%error, "a file of the hand-over cannot be removed: it is tried again");
+            let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
+            cx.sleep(delay).await;
         }
     }
 }

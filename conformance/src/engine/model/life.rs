@@ -6,7 +6,7 @@
 //! | `unhealthy:MS` | likewise, and `unhealthy` |
 //! | `exit:CODE:MS` | it ends with this code after so long |
 
-use super::{Model, Nanos, Status};
+use super::{EngineError, Model, Nanos, Status};
 
 const LABEL: &str = "simulated.life";
 const MILLISECOND: Nanos = 1_000_000;
@@ -61,6 +61,17 @@ impl Model {
                 _ => {}
             }
         }
+    }
+
+    /// A running container's process ends with this code; its restart policy has its way after a while that grows, as
+    /// with real engines.
+    pub fn crash_container(&mut self, reference: &str, code: i64, now: Nanos) -> Result<(), EngineError> {
+        let container = self.container(reference)?;
+        if container.alive() {
+            let due = Due { container: container.id.clone(), started: container.started_at, turn: Turn::Exit(code) };
+            self.exit_and_wait(due, code, now);
+        }
+        Ok(())
     }
 
     /// It ends; what its restart policy asks for follows after a while that grows, as with real engines.
