@@ -40,13 +40,32 @@ fn a_seed_gives_the_same_life_each_time() {
 
 #[test]
 fn every_single_fault_of_some_workflows_breaks_no_rule() {
-    for name in ["update", "update that crashes on podman", "stop", "create"] {
+    for name in [
+        "update",
+        "update that crashes on podman",
+        "stop",
+        "create",
+        "self-update in a container that crashes",
+        "self-update of a program that crashes",
+    ] {
         let faults = single_faults(name).unwrap_or_else(|violation| panic!("{name}: {}", violation.what));
         assert!(faults.len() >= 8, "{name} has {} faults", faults.len());
         let violations: Vec<Box<Violation>> =
             parallel(faults.len(), |number| live_one(name, &[faults[number]], false, None).transpose().map(drop));
         let words = violations.iter().map(|violation| format!("{:?}: {}", violation.of, violation.what));
         assert_eq!(words.collect::<Vec<_>>(), [""; 0]);
+    }
+}
+
+#[test]
+fn agents_without_a_record_of_their_hand_over_are_noticed() {
+    for name in ["self-update in a container", "self-update of a program"] {
+        let life = live_one(name, &[], false, Some(Bug::NoJournal)).unwrap();
+        let what = life.expect_err("it is noticed").what;
+        assert!(
+            ["fight", "at rest", "nothing failed", "none serves"].iter().any(|words| what.contains(words)),
+            "{what}"
+        );
     }
 }
 

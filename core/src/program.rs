@@ -6,13 +6,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
+
 /// Something to do to the agent's own program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProgramRequest {
     /// Fetch a new program. At most 64 MiB, within 10 minutes. Answer: [`ProgramAnswer::Done`].
     Download {
-        /// `http` or `https`; redirects are followed.
-        url: String,
+        /// `http` or `https`; redirects are followed. It may hold credentials.
+        url: Secret,
         /// Its SHA-256 must be this, in hexadecimal digits.
         checksum: Option<String>,
     },

@@ -26,7 +26,7 @@ pub fn is_update(name: &str) -> bool {
 /// The first rule that was broken.
 pub fn live_one(name: &str, plan: &[Planned], written: bool, bug: Option<Bug>) -> Option<Result<Life, Box<Violation>>> {
     if let Some(course) = hand_over::all().into_iter().find(|course| course.name == name) {
-        return Some(hand_over::live(course, plan, written));
+        return Some(hand_over::live(course, plan, written, bug));
     }
     let workflow = workflows::all().into_iter().find(|workflow| workflow.name == name)?;
     Some(live_workflow(workflow, plan, written, bug))

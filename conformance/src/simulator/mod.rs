@@ -29,6 +29,8 @@
 //! | at rest the agent is registered, owes nothing, and holds no operation too many | `verdict` |
 //! | at rest its status on disk says that all is well, and tells no secret | `verdict` |
 //!
+//! Updates of the agent itself have a world of their own, with several agents in it: `hand_over`.
+//!
 //! Beside whole lives there are *workflows*: one command each, in a small world, in which every single operation is made
 //! to fail in every way ([`single_faults`]), and for updates every pair of them ([`pairs_with`]).
 //!

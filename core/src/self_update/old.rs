@@ -17,6 +17,7 @@ use crate::ids::ContainerId;
 use crate::input::DiskError;
 use crate::program::ProgramError;
 use crate::run::Cx;
+use crate::secret::Secret;
 use crate::update::engine::set_policy;
 
 /// Between two tries of what must be done, at first and at most.
@@ -27,7 +28,7 @@ const MISSED_FOR: u32 = 120;
 /// How the new agent is made.
 pub(super) enum Way {
     Container { image: String, old: ContainerId, name: String, policy: Option<Box<RawValue>>, inspect: Box<RawValue> },
-    Program { url: String, checksum: Option<String> },
+    Program { url: Secret, checksum: Option<String> },
 }
 
 /// A self-update that can be done.
@@ -65,7 +66,6 @@ impl Begun {
         let mut record = Record::new(kind);
         let (reason, quiet) = match self.make(&mut record).await {
             Ok(()) => {
-                cx.shared.hand_over.set(Duty::HandOver);
                 progress(&cx, self.health(), "Waiting until the new agent has registered");
                 match until_it_serves(&cx, &record).await {
                     Ok(()) => {
@@ -114,6 +114,8 @@ impl Begun {
                 settle(cx).await;
                 record.reach(cx, Phase::Started).await?;
                 self.stage = Stage::Start;
+                // It may have registered before the engine says that it has started it.
+                cx.shared.hand_over.set(Duty::HandOver);
                 if let Kind::Container { new: Some(new), .. } = &record.kind {
                     container::start(cx, new).await?;
                 }
@@ -125,6 +127,7 @@ impl Begun {
                 settle(cx).await;
                 self.stage = Stage::Prepare;
                 record.reach(cx, Phase::Started).await?;
+                cx.shared.hand_over.set(Duty::HandOver);
                 record.kind = Kind::Program { child: Some(program::start(cx).await?) };
             }
         }

@@ -3,14 +3,15 @@
 use super::words::{Stage, progress};
 use crate::program::{ProgramAnswer, ProgramError, ProgramRequest};
 use crate::run::Cx;
+use crate::secret::Secret;
 
 /// Every agent's `--version` begins with this.
 const NAME: &str = "dockmon-agent";
 
 /// Gets the new program, and looks whether it is one that runs here.
-pub(super) async fn fetch(cx: &Cx, url: &str, checksum: Option<&str>) -> Result<(), ProgramError> {
+pub(super) async fn fetch(cx: &Cx, url: &Secret, checksum: Option<&str>) -> Result<(), ProgramError> {
     progress(cx, Stage::Download, "Downloading the new agent");
-    let request = ProgramRequest::Download { url: url.to_owned(), checksum: checksum.map(str::to_owned) };
+    let request = ProgramRequest::Download { url: url.clone(), checksum: checksum.map(str::to_owned) };
     cx.program(request).await?;
     progress(cx, Stage::Verify, "Checking the new agent");
     match cx.program(ProgramRequest::Check).await? {

@@ -10,6 +10,7 @@ use crate::docker::DockerError;
 use crate::docker::views::{Lenient, read};
 use crate::ids::ContainerId;
 use crate::run::Cx;
+use crate::secret::Secret;
 use crate::update::engine::{find, policy};
 use crate::update::{Obstacle, obstacle};
 
@@ -107,7 +108,7 @@ fn program(cx: &Cx, request: SelfUpdate) -> Result<Way, Refused> {
     if clues.cgroup.is_some() || clues.mounts.is_some() {
         return Err(Refused::OtherEngine);
     }
-    let url = given(request.binary_url).ok_or(Refused::Empty("binary_url"))?;
+    let url = given(request.binary_url).map(Secret::new).ok_or(Refused::Empty("binary_url"))?;
     let checksum = given(request.checksum).map(|checksum| checksum.to_ascii_lowercase());
     match &checksum {
         Some(digits) if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) => {

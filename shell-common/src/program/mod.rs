@@ -79,7 +79,7 @@ impl<R: Runtime> Programs<R> {
 async fn carry_out<R: Runtime>(runtime: &R, source: Arc<Source>, place: Arc<Place>, request: ProgramRequest) -> Answer {
     match request {
         ProgramRequest::Download { url, checksum } => {
-            download::download(runtime, &source, &place, &url, checksum.as_deref()).await
+            download::download(runtime, &source, &place, url.expose(), checksum.as_deref()).await
         }
         ProgramRequest::Stop { pid } => runtime.blocking(move || Ok(child::stop(pid))).await,
         ProgramRequest::Swap => runtime.blocking(move || place.swap()).await,

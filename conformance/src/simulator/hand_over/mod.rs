@@ -20,6 +20,7 @@ mod server;
 mod verdict;
 mod world;
 
+use super::bugs::Bug;
 use super::faults::{Faults, Planned};
 use super::world::{Life, Violation};
 use crate::engine::model::EngineProfile;
@@ -77,8 +78,8 @@ pub(super) fn all() -> Vec<Course> {
 ///
 /// # Errors
 /// The first rule that was broken.
-pub(super) fn live(course: Course, plan: &[Planned], written: bool) -> Result<Life, Box<Violation>> {
-    let mut world = World::new(course, Faults::planned(plan), written);
+pub(super) fn live(course: Course, plan: &[Planned], written: bool, bug: Option<Bug>) -> Result<Life, Box<Violation>> {
+    let mut world = World::new(course, Faults::planned(plan), written, bug);
     match world.live() {
         Ok(()) => Ok(world.over()),
         Err(what) => Err(Box::new(Violation {

@@ -9,6 +9,7 @@ use dockmon_core::{
     ProgramRequest, SocketClosed, SocketEvent, SocketKind, WallTime,
 };
 
+use super::super::bugs::Bug;
 use super::super::chance::Chance;
 use super::super::disk::Files;
 use super::super::faults::Faults;
@@ -85,6 +86,8 @@ pub(super) enum Happening {
 
 pub(super) struct World {
     pub(super) course: Course,
+    /// A mistake that both agents make: one without a journal has no record of the hand-over either.
+    pub(super) bug: Option<Bug>,
     pub(super) now: Duration,
     pub(super) chance: Chance,
     pub(super) history: History,
@@ -102,7 +105,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(course: Course, planned: Faults, written: bool) -> Self {
+    pub(super) fn new(course: Course, planned: Faults, written: bool, bug: Option<Bug>) -> Self {
         let profile = match course.mode {
             Mode::Containers(profile) => profile(),
             Mode::Programs => crate::engine::model::EngineProfile::docker26(),
@@ -110,6 +113,7 @@ impl World {
         let machine = Machine::new(profile, course, EPOCH);
         Self {
             course,
+            bug,
             now: Duration::ZERO,
             chance: Chance::new(1),
             history: History::new(written),
