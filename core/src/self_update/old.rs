@@ -140,12 +140,6 @@ pub(super) async fn give_back(cx: &Cx, kind: &Kind, stage: Stage, reason: &str) 
     warn!(reason, "the agent was not updated: the old one goes on");
     failed(cx, stage, reason);
     remove_new(cx, kind).await;
-    if let Kind::Container { old, policy: Some(policy), .. } = kind {
-        // The new one may have begun to take its place.
-        if let Err(error) = set_policy(cx, old, policy).await {
-            warn!(%error, "the agent's own restart policy cannot be set");
-        }
-    }
     forget(cx).await;
     cx.shared.hand_over.set(Duty::Serve);
 }
@@ -210,7 +204,7 @@ pub(super) async fn step_back(cx: &Cx, record: &Record) {
 /// The new agent removes this one. Where it does not come to that, since somebody has removed or stopped the new one,
 /// this one serves again.
 async fn wait_for_removal(cx: &Cx, kind: &Kind) {
-    let Kind::Container { new: Some(new), .. } = kind else { return };
+    let Kind::Container { old, policy, new: Some(new), .. } = kind else { return };
     let mut missed = 0;
     while missed < MISSED_FOR {
         missed = match crate::update::engine::find(cx, new.as_str()).await {
@@ -219,6 +213,12 @@ async fn wait_for_removal(cx: &Cx, kind: &Kind) {
             _ => 0,
         };
         cx.sleep(Duration::from_secs(1)).await;
+    }
+    if let Some(policy) = policy {
+        // The new one may have begun to take its place.
+        if let Err(error) = set_policy(cx, old, policy).await {
+            warn!(%error, "the agent's own restart policy cannot be set");
+        }
     }
     give_back(cx, kind, Stage::Complete, "the new agent was ended before it had taken this one's place").await;
 }
