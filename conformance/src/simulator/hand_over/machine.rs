@@ -111,7 +111,8 @@ impl World {
             return None;
         }
         let who = self.agents.who(life).map(|who| format!("{who:?}")).unwrap_or_default();
-        let fault = self.planned.at(|| what.to_owned())?;
+        let planned = self.planned.at(|| what.to_owned());
+        let fault = planned.or_else(|| self.by_chance())?;
         self.faults += 1;
         self.note("FAULT", || format!("{fault:?} at {what} of {life}, {who}"));
         match fault {

@@ -17,10 +17,12 @@ mod agents;
 mod machine;
 mod programs;
 mod server;
+mod storm;
 mod verdict;
 mod world;
 
 use super::bugs::Bug;
+use super::chance::Chance;
 use super::faults::{Faults, Planned};
 use super::world::{Life, Violation};
 use crate::engine::model::EngineProfile;
@@ -79,15 +81,31 @@ pub(super) fn all() -> Vec<Course> {
 /// # Errors
 /// The first rule that was broken.
 pub(super) fn live(course: Course, plan: &[Planned], written: bool, bug: Option<Bug>) -> Result<Life, Box<Violation>> {
-    let mut world = World::new(course, Faults::planned(plan), written, bug);
+    let world = World::new(course, Faults::planned(plan), 1, written, bug);
+    to_its_end(world).map_err(|mut violation| {
+        violation.of = Some((course.name, plan.to_vec()));
+        violation
+    })
+}
+
+/// Lives one under faults by chance.
+///
+/// # Errors
+/// The first rule that was broken.
+pub(super) fn live_by_chance(seed: u64, written: bool) -> Result<Life, Box<Violation>> {
+    let mut chance = Chance::new(seed);
+    let course = chance.pick(&all());
+    let mut world = World::new(course, Faults::default(), seed, written, None);
+    world.brew();
+    to_its_end(world)
+}
+
+fn to_its_end(mut world: World) -> Result<Life, Box<Violation>> {
     match world.live() {
         Ok(()) => Ok(world.over()),
-        Err(what) => Err(Box::new(Violation {
-            seed: 1,
-            of: Some((course.name, plan.to_vec())),
-            at: world.now,
-            what,
-            history: world.over().history,
-        })),
+        Err(what) => {
+            let (seed, at) = (world.seed, world.now);
+            Err(Box::new(Violation { seed, of: None, at, what, history: world.over().history }))
+        }
     }
 }

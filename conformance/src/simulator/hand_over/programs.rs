@@ -1,5 +1,7 @@
 //! The agent's program and the ones beside it.
 
+use std::time::Duration;
+
 use dockmon_core::{Input, OpId, ProgramAnswer, ProgramError, ProgramRequest};
 
 use super::super::faults::Fault;
@@ -93,7 +95,8 @@ impl World {
     /// A new agent that dies has registered.
     pub(super) fn registered(&mut self, life: Number, version: u32) {
         if version == 2 && self.course.new == New::Dies {
-            self.after(std::time::Duration::from_secs(10), Happening::End(life));
+            let after = self.storm.map_or(Duration::from_secs(10), |storm| storm.dies_after);
+            self.after(after, Happening::End(life));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Whether the world is in order when everything has come to rest.
 
+use std::time::Duration;
+
 use dockmon_core::DataFile;
 
 use super::agents::Who;
@@ -7,11 +9,14 @@ use super::machine::AGENT;
 use super::world::World;
 use super::{Mode, New};
 
+/// A new agent that has served for so long may have the place (PROTOCOL 9).
+const PROVEN_AFTER: Duration = Duration::from_secs(60);
+
 impl World {
     /// # Errors
     /// The rule that was broken.
     pub(super) fn verdict(&self) -> Result<(), String> {
-        let failed = self.faults > 0;
+        let failed = self.faults > 0 || self.storm.is_some();
         let alive: Vec<_> = self.agents.alive().collect();
         let [(life, who)] = alive[..] else {
             return Err(format!("at rest there are {} agents: {alive:?}", alive.len()));
@@ -32,7 +37,8 @@ impl World {
             return Err(format!("version {:?} serves, and {version} is there", self.server.version));
         }
         let good = self.course.new == New::Good;
-        if version == 2 && !good {
+        let lasts = self.storm.is_some_and(|storm| storm.dies_after >= PROVEN_AFTER);
+        if version == 2 && !good && !(self.course.new == New::Dies && lasts) {
             return Err("a new agent that cannot serve has the place".to_owned());
         }
         if !failed && (version == 2) != good {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dockmon_core::docker::{ApiVersion, DockerRequest};
 use dockmon_core::{
-    Action, DiskRequest, DockerEvent, Frame, HostSample, Input, MonotonicTime, Now, OpId, ProbeError, ProbeResult,
-    ProgramRequest, SocketClosed, SocketEvent, SocketKind, WallTime,
+    Action, DataFile, DiskRequest, DockerEvent, Frame, HostSample, Input, MonotonicTime, Now, OpId, ProbeError,
+    ProbeResult, ProgramRequest, SocketClosed, SocketEvent, SocketKind, WallTime,
 };
 
 use super::super::bugs::Bug;
@@ -19,6 +19,7 @@ use super::agents::Agents;
 use super::machine::Machine;
 use super::programs::Programs;
 use super::server::Server;
+use super::storm::Storm;
 use super::{Course, Mode};
 use crate::engine::model::Nanos;
 
@@ -80,6 +81,8 @@ pub(super) enum Happening {
     Start,
     /// A new agent that does not last ends.
     End(Number),
+    /// Every link breaks.
+    LinkCut,
     /// The server asks for the update.
     Ask,
 }
@@ -90,6 +93,9 @@ pub(super) struct World {
     pub(super) bug: Option<Bug>,
     pub(super) now: Duration,
     pub(super) chance: Chance,
+    pub(super) seed: u64,
+    /// None: only what is planned fails.
+    pub(super) storm: Option<Storm>,
     pub(super) history: History,
     pub(super) planned: Faults,
     pub(super) faults: u64,
@@ -105,7 +111,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(course: Course, planned: Faults, written: bool, bug: Option<Bug>) -> Self {
+    pub(super) fn new(course: Course, planned: Faults, seed: u64, written: bool, bug: Option<Bug>) -> Self {
         let profile = match course.mode {
             Mode::Containers(profile) => profile(),
             Mode::Programs => crate::engine::model::EngineProfile::docker26(),
@@ -115,7 +121,9 @@ impl World {
             course,
             bug,
             now: Duration::ZERO,
-            chance: Chance::new(1),
+            chance: Chance::new(seed),
+            seed,
+            storm: None,
             history: History::new(written),
             planned,
             faults: 0,
@@ -149,10 +157,10 @@ impl World {
                 }
                 None => self.timeouts(),
             }
-            self.server.check(self.now)?;
+            self.server.check(self.now, self.faults)?;
         }
         self.now = ALL;
-        self.server.check(self.now)?;
+        self.server.check(self.now, self.faults)?;
         self.verdict()
     }
 
@@ -215,9 +223,15 @@ impl World {
             Happening::Until { life, op } => self.until(life, op),
             Happening::Boot => self.boot(),
             Happening::Start => self.start_program(),
-            Happening::End(life) => self.kill(life, 4),
+            // One that has the old one's place has lived long enough.
+            Happening::End(life) if self.files.holds(DataFile::HandOver) => self.kill(life, 4),
+            Happening::LinkCut => {
+                self.faults += 1;
+                self.note("FAULT", || "every link breaks");
+                self.cut_links();
+            }
             Happening::Ask => self.ask(),
-            Happening::Ping { .. } => {}
+            Happening::Ping { .. } | Happening::End(_) => {}
         }
     }
 
