@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const SILENT_WITHIN: Duration = Duration::from_secs(10);
 /// How long it has to have served (PROTOCOL 9).
 const PROVEN_AFTER: Duration = Duration::from_secs(60);
-/// Between two tries to take the old agent's place, at first and at most.
+/// Between two tries to write down that it has served and to take the old agent's place, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// So many looks in a row, a second apart, must find the old agent gone.
 const GONE_LOOKS: u32 = 5;
@@ -52,6 +52,7 @@ pub(super) async fn serve(cx: &Cx, mut started: Record) {
     let cursor = read(cx, DataFile::Cursor).await;
     hand_over.cursor.replace(cursor.map(|cursor| cursor.expose().to_owned()));
     hand_over.set(Duty::Prove);
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
         cx.sleep(LOOK_EVERY).await;
         let Some(since) = hand_over.registered.get() else { continue };
@@ -62,7 +63,11 @@ pub(super) async fn serve(cx: &Cx, mut started: Record) {
             Ok(true) => break,
             // The old one has decided. The next life of this one waits to be removed.
             Ok(false) => return hand_over.set(Duty::End),
-            Err(error) => warn!(%error, "the end of the hand-over cannot be written down"),
+            Err(error) => {
+                warn!(%error, "the end of the hand-over cannot be written down: it is tried again");
+                let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
+                cx.sleep(delay).await;
+            }
         }
     }
     info!("the new agent has served for {} s: it takes the old one's place", PROVEN_AFTER.as_secs());

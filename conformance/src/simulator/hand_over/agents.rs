@@ -28,6 +28,8 @@ struct Running {
     who: Who,
     /// Requests to the engine that it waits for.
     open: BTreeSet<OpId>,
+    /// When its disk has done all that it asked so far.
+    written_at: Duration,
     /// What it did last, and how often.
     last: (String, u32),
 }
@@ -91,6 +93,13 @@ impl Agents {
         self.lives.get(&life).is_some_and(|running| running.open.contains(&op))
     }
 
+    /// When its disk gets to what would be done at this moment: one after the other.
+    pub(super) fn in_order(&mut self, life: Number, at: Duration) -> Duration {
+        let Some(running) = self.lives.get_mut(&life) else { return at };
+        running.written_at = running.written_at.max(at);
+        running.written_at
+    }
+
     /// Whether an operation is worth to fail: not one that is repeated again and again.
     pub(super) fn is_new(&mut self, life: Number, what: &str) -> bool {
         let Some(running) = self.lives.get_mut(&life) else { return false };
@@ -116,7 +125,8 @@ impl World {
         let life = self.agents.last;
         self.note("agent", || format!("{life} begins: {who:?}, version {version}"));
         let agent = Agent::new(config(&who, version), self.files.saved(), life);
-        let running = Running { agent, who, open: BTreeSet::new(), last: (String::new(), 0) };
+        let running =
+            Running { agent, who, open: BTreeSet::new(), written_at: Duration::ZERO, last: (String::new(), 0) };
         self.agents.lives.insert(life, running);
         life
     }

@@ -185,7 +185,9 @@ impl World {
     }
 
     pub(super) fn latency(&mut self) -> Duration {
-        self.chance.between(Duration::from_micros(50), Duration::from_millis(4))
+        let slow = self.storm.is_some() && self.chance.one_in(20);
+        let most = if slow { Duration::from_secs(4) } else { Duration::from_millis(4) };
+        self.chance.between(Duration::from_micros(50), most)
     }
 
     pub(super) fn wall(&self) -> Nanos {
@@ -271,8 +273,8 @@ impl World {
                 self.after(delay, Happening::Docker { life, op, api, request });
             }
             Action::Disk { op, request } => {
-                // One after the other.
-                self.after(Duration::from_millis(1), Happening::Disk { life, op, request });
+                let at = self.agents.in_order(life, self.now + delay);
+                self.at(at, Happening::Disk { life, op, request });
             }
             Action::Program { op, request } => self.after(delay, Happening::Program { life, op, request }),
             Action::SampleHost { op } => {
