@@ -1,17 +1,19 @@
 //! The agent: routes every input to the room it belongs to. Decisions are made in the rooms.
 
+mod life;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
 
 use tracing::{info, warn};
 
+use self::life::Phase;
 use crate::action::Action;
 use crate::backoff::Chance;
 use crate::commands::Commands;
 use crate::config::{Config, Saved};
 use crate::engine::Engine;
-use crate::events::{World, follow, keep_cursor, save_cursor};
+use crate::events::World;
 use crate::exec_sessions::ExecSessions;
 use crate::health_checks::HealthChecks;
 use crate::host_stats::HostStats;
@@ -25,9 +27,6 @@ use crate::status::{AgentState, Keeper, View};
 use crate::time::{MonotonicTime, Now};
 use crate::update::{self, Unfinished};
 use crate::wire::Inbound;
-
-/// How long commands under way may go on after the agent was asked to end.
-const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 /// A DockMon agent without IO: give it inputs, carry out its actions.
 ///
@@ -78,20 +77,6 @@ pub struct Load {
     pub owed_frames: usize,
     /// Containers known.
     pub containers: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Nothing has been done yet: the first input starts everything.
-    New,
-    Running,
-    /// Asked to end: commands may finish until then.
-    Finishing(MonotonicTime),
-    /// The cursor is being written.
-    Saving(TaskId),
-    /// The close frame is out.
-    Closing,
-    Over,
 }
 
 impl Agent {
@@ -335,30 +320,6 @@ impl Agent {
         self.keep_status();
     }
 
-    /// Does what there is to do for the server, as long as no other agent does it.
-    fn follow_duty(&mut self) {
-        let duty = self.shared.hand_over.duty();
-        if self.phase != Phase::Running {
-            return;
-        }
-        if duty.registers() {
-            self.link.open(&self.shared);
-        }
-        if duty.serves() && !std::mem::replace(&mut self.serving, true) {
-            let left_off = self.shared.hand_over.cursor.take();
-            let cursor = left_off.or_else(|| self.saved_cursor.take());
-            self.spawn(|cx| follow(cx, cursor));
-            self.spawn(keep_cursor);
-            for update in std::mem::take(&mut self.unfinished) {
-                self.spawn(|cx| update.finish(cx));
-            }
-        }
-        if duty == Duty::End {
-            self.again = true;
-            self.shutdown();
-        }
-    }
-
     /// Whether the status on disk is this agent's.
     fn tells_status(&self) -> bool {
         self.shared.hand_over.duty().serves()
@@ -389,59 +350,5 @@ impl Agent {
             let status = self.view().status(state, self.status.begun);
             self.status.write(&self.shared, &status);
         }
-    }
-
-    /// SIGTERM: no new commands; those under way may finish, then the cursor is written and the link closed.
-    fn shutdown(&mut self) {
-        if matches!(self.phase, Phase::New | Phase::Running) {
-            info!(again = self.again, "shutting down");
-            self.shared.world.borrow_mut().frozen = true;
-            self.health_checks.stop(&self.shared);
-            self.shells.shut_down(&mut self.tasks);
-            self.phase = Phase::Finishing(self.shared.now.get().mono + FINISH_WITHIN);
-        }
-    }
-
-    fn finish(&mut self) {
-        let now = self.shared.now.get().mono;
-        match self.phase {
-            Phase::Finishing(until) if now >= until || self.is_done() => {
-                self.phase = Phase::Saving(self.spawn(|cx| async move {
-                    save_cursor(&cx).await;
-                }));
-                self.turn();
-            }
-            Phase::Saving(task) if !self.tasks.is_alive(task) => {
-                self.stats.stop(&self.shared);
-                self.stats_link.close(&self.shared);
-                self.phase = Phase::Closing;
-                let mut out = Vec::new();
-                self.link.close(&self.shared, &mut out);
-                self.link_events(out);
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether nothing is under way that deserves to be finished.
-    fn is_done(&self) -> bool {
-        self.commands.are_done(&self.tasks) && self.shells.are_done() && self.told()
-    }
-
-    /// Whether the server has read every event that was taken in: only then does the cursor say so, and the next life
-    /// tells none again. Without a link nobody reads, and the next life tells them all.
-    fn told(&self) -> bool {
-        !self.link.is_live() || self.shared.outbox.borrow().all_events_told()
-    }
-
-    fn over(&mut self) {
-        self.phase = Phase::Over;
-        if self.tells_status() {
-            let status = self.view().status(AgentState::Stopped, self.status.begun);
-            // Nobody waits for it here: the shell does, at its end.
-            self.status.write(&self.shared, &status);
-        }
-        let end = if self.again { Action::Restart } else { Action::Exit { code: 0 } };
-        self.shared.ops.borrow_mut().actions.push_back(end);
     }
 }
