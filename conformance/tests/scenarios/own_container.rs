@@ -2,38 +2,23 @@
 
 use std::path::Path;
 
-use dockmon_conformance::server::{DEFAULT_TOKEN, ScriptedServer, ServerOptions};
+use dockmon_conformance::server::{ScriptedServer, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::support::agent::{DEADLINE, binary};
+use crate::support::agent::DEADLINE;
 use crate::support::engines::{Engine, Kind, on_engines};
+use crate::support::in_container::{agent_body, bind};
 use crate::support::objects::{Objects, long_life};
 
 const REAL: [Kind; 3] = [Kind::Docker20, Kind::Docker26, Kind::Podman];
 
-/// A container with the agent's binary, and what of this machine it needs to run.
+/// The agent's container with this network and namespace of control groups.
 fn agent(engine: &Engine, server: &ScriptedServer, data: &Path, network: &str, cgroup: &str) -> Value {
-    let socket = engine.socket.canonicalize().unwrap();
-    let mut binds = vec![
-        format!("{}:/agent:ro", binary().display()),
-        format!("{}:/var/run/docker.sock", socket.display()),
-        format!("{}:/data", data.display()),
-        "/proc:/host/proc:ro".to_owned(),
-    ];
-    // It is not linked statically here.
-    let libraries = ["/lib", "/lib64", "/usr/lib"].into_iter().filter(|folder| Path::new(folder).exists());
-    binds.extend(libraries.map(|folder| {
-        let real = Path::new(folder).canonicalize().unwrap();
-        format!("{}:{folder}:ro", real.display())
-    }));
-    json!({
-        "Image": "busybox:latest", "Cmd": ["/agent"], "Labels": {"dmtest": "true"},
-        "Env": [
-            format!("DOCKMON_URL={}", server.url()), format!("REGISTRATION_TOKEN={DEFAULT_TOKEN}"),
-            "RECONNECT_INITIAL=100ms", "RECONNECT_MAX=1s",
-        ],
-        "HostConfig": {"NetworkMode": network, "CgroupnsMode": cgroup, "Binds": binds},
-    })
+    let mut body = agent_body(engine, server, data);
+    bind(&mut body, "/proc:/host/proc:ro".to_owned());
+    body["HostConfig"]["NetworkMode"] = json!(network);
+    body["HostConfig"]["CgroupnsMode"] = json!(cgroup);
+    body
 }
 
 fn error(server: &ScriptedServer, action: &str, id: &str) -> String {

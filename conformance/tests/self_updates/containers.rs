@@ -1,8 +1,6 @@
 //! The agent as a container: the new one is a container beside it, and gets its name.
 
-use std::path::Path;
-
-use dockmon_conformance::server::{DEFAULT_TOKEN, ScriptedServer, ServerOptions};
+use dockmon_conformance::server::{ScriptedServer, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -10,6 +8,7 @@ use crate::builds::{OWN_VERSION, builds, other_version};
 use crate::registry::{self, has_registry};
 use crate::support::agent::{DEADLINE, eventually};
 use crate::support::engines::{Engine, Kind, Scenario, on_engines, together};
+use crate::support::in_container::{agent_body, bind};
 use crate::support::objects::Objects;
 use crate::support::told::Told;
 use crate::watching::{answers, begin, check, versions, wait_end};
@@ -39,26 +38,10 @@ impl<'a> Site<'a> {
         let server = ScriptedServer::spawn(ServerOptions::default()).unwrap();
         let data = tempfile::tempdir().unwrap();
         let image = registry::build(engine, &objects, "v1", &["ENTRYPOINT [\"/agents/v1\"]", "CMD []"]);
-        let socket = engine.socket.canonicalize().unwrap();
-        let mut binds = vec![
-            format!("{}:/agents:ro", builds().display()),
-            format!("{}:/var/run/docker.sock", socket.display()),
-            format!("{}:/data", data.path().display()),
-        ];
-        // It is not linked statically here.
-        let libraries = ["/lib", "/lib64", "/usr/lib"].into_iter().filter(|folder| Path::new(folder).exists());
-        binds.extend(libraries.map(|folder| {
-            let real = Path::new(folder).canonicalize().unwrap();
-            format!("{}:{folder}:ro", real.display())
-        }));
-        let mut body = json!({
-            "Image": image, "Labels": {"dmtest": "true"},
-            "Env": [
-                format!("DOCKMON_URL={}", server.url()), format!("REGISTRATION_TOKEN={DEFAULT_TOKEN}"),
-                "RECONNECT_INITIAL=100ms", "RECONNECT_MAX=1s",
-            ],
-            "HostConfig": {"NetworkMode": "host", "Binds": binds, "RestartPolicy": {"Name": "always"}},
-        });
+        let mut body = agent_body(engine, &server, data.path());
+        bind(&mut body, format!("{}:/agents:ro", builds().display()));
+        (body["Image"], body["Cmd"]) = (json!(image), json!(null));
+        body["HostConfig"]["RestartPolicy"] = json!({"Name": "always"});
         change(&mut body);
         let id = objects.create("agent", &body);
         objects.post(&id, "start");

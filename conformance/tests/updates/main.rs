@@ -8,7 +8,9 @@
 #[path = "../scenarios/support/mod.rs"]
 mod support;
 
+mod credentials;
 mod dependents;
+mod engine_restarts;
 mod fields;
 mod hidden;
 mod holding;
@@ -17,5 +19,6 @@ mod meddling;
 mod refused;
 mod registry;
 mod shop;
+mod struck;
 mod success;
 mod way_back;

@@ -1,8 +1,12 @@
 //! Updates that are known to be impossible before anything is done, and operations that have to wait for one.
 
+use dockmon_conformance::server::{ScriptedServer, ServerOptions};
 use serde_json::json;
 
 use super::shop::{Shop, on_every_engine};
+use crate::support::agent::DEADLINE;
+use crate::support::in_container::agent_body;
+use crate::support::objects::{Objects, long_life};
 
 #[test]
 fn what_cannot_be_updated_is_told_in_the_answer() {
@@ -49,7 +53,7 @@ fn a_container_that_is_updated_is_left_alone_meanwhile() {
         let stopping = |frame: &dockmon_conformance::server::Frame| {
             frame.event() == Some("update_progress") && frame.payload()["stage"] == "backup"
         };
-        server.block_on(server.wait_event_since(0, stopping, crate::support::agent::DEADLINE)).unwrap();
+        server.block_on(server.wait_event_since(0, stopping, DEADLINE)).unwrap();
         for action in ["start", "stop", "restart", "kill", "remove"] {
             let error = shop.stage.operation(action, json!({"container_id": &old[..12], "force": true})).error();
             assert!(error.contains("is being updated"), "{action}: {error}");
@@ -61,4 +65,34 @@ fn a_container_that_is_updated_is_left_alone_meanwhile() {
         shop.stage.on("stop", &new);
         shop.stage.check();
     });
+}
+
+#[test]
+fn one_that_the_agent_itself_needs_is_told_in_the_answer() {
+    on_every_engine(|engine| {
+        let objects = Objects::new(engine);
+        let server = ScriptedServer::spawn(ServerOptions::default()).unwrap();
+        let data = tempfile::tempdir().unwrap();
+        // The agent's container has the network of this one.
+        let target = objects.create("target", &body_in("host"));
+        objects.start(&target);
+        let mut body = agent_body(engine, &server, data.path());
+        body["HostConfig"]["NetworkMode"] = json!(format!("container:{target}"));
+        let agent = objects.create("agent", &body);
+        objects.post(&agent, "start");
+        server.block_on(server.wait_registered(DEADLINE)).unwrap();
+        for (id, words) in [(&target, "this agent's own container"), (&agent, "updated with self_update")] {
+            let payload = json!({"container_id": &id[..12], "new_image": "busybox:latest"});
+            let error = server.block_on(server.command("update_container", payload)).unwrap().error();
+            assert!(error.contains(words), "{error}");
+        }
+        assert!(server.events("update_progress").is_empty());
+    });
+}
+
+/// A container that runs for long, with this network.
+fn body_in(network: &str) -> serde_json::Value {
+    let mut body = long_life();
+    body["HostConfig"]["NetworkMode"] = json!(network);
+    body
 }

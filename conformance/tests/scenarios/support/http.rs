@@ -103,7 +103,13 @@ impl Client {
     #[track_caller]
     pub(crate) fn push(&self, path: &str) -> Reply {
         // `{}` in base64.
-        self.exchange("POST", path, &[JSON, ("X-Registry-Auth", "e30=")], &[], LIMIT).unwrap()
+        self.push_as(path, "e30=")
+    }
+
+    /// Pushes an image with this login, in base64.
+    #[track_caller]
+    pub(crate) fn push_as(&self, path: &str, login: &str) -> Reply {
+        self.exchange("POST", path, &[JSON, ("X-Registry-Auth", login)], &[], LIMIT).unwrap()
     }
 
     fn exchange(

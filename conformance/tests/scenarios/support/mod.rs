@@ -6,6 +6,7 @@ pub(crate) mod engines;
 pub(crate) mod flaky;
 pub(crate) mod forbidding;
 pub(crate) mod http;
+pub(crate) mod in_container;
 pub(crate) mod objects;
 pub(crate) mod one_request;
 pub(crate) mod site;
