@@ -24,6 +24,8 @@ use crate::engine::model::Model;
 /// How long the world rests after the storm, before it is judged: longer than any time limit and backoff of the agent
 /// that a fault can leave behind (a request that hangs is given up after 2 min).
 const REST: Duration = Duration::from_secs(150);
+/// For how long of it the server asks as often as ever.
+const SETTLING: Duration = Duration::from_secs(20);
 /// How long before the verdict the server asks no more.
 const QUIET: Duration = Duration::from_secs(10);
 /// Happenings in one life at most: an agent that turns in circles is found by it.
@@ -277,7 +279,9 @@ impl World {
                 if self.calm_since.is_none_or(|since| stage.now < since + REST - QUIET) {
                     self.server.ask(stage, "list_containers", Value::Null);
                 }
-                let after = Duration::from_secs(2) * self.pace();
+                // At rest nothing new is in the lists: some of them are enough to see that it stays so.
+                let rests = self.calm_since.is_some_and(|since| self.stage.now >= since + SETTLING);
+                let after = Duration::from_secs(2) * if rests { 10 } else { self.pace() };
                 self.stage.after(after, Happening::Poll);
             }
             Happening::Start => self.start(),
