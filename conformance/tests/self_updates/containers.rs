@@ -116,11 +116,12 @@ impl<'a> Site<'a> {
 
 #[test]
 fn in_containers() {
-    let scenarios: [(&str, fn()); 6] = [
+    let scenarios: [(&str, fn()); 7] = [
         ("another version takes the place", another_version_takes_the_place),
         ("one that crashes is given up", one_that_crashes_is_given_up),
         ("one that never registers is given up", one_that_never_registers_is_given_up),
         ("one that registers and crashes is given up", one_that_registers_and_crashes_is_given_up),
+        ("one that is unhealthy is given up", one_that_is_unhealthy_is_given_up),
         ("both started again in the middle", both_started_again_in_the_middle_come_to_an_end),
         ("what is impossible is the answer", what_is_impossible_is_the_answer),
     ];
@@ -187,6 +188,20 @@ fn one_that_registers_and_crashes_is_given_up() {
         let script = "ENTRYPOINT [\"sh\", \"-c\", \"/agents/v2 & sleep 10; kill -9 $!; exit 4\"]";
         let error = site.gives_up(&site.publish("v2", &[script, "CMD []"]));
         assert!(error.contains("code 4") || error.contains("does not stay up"), "{error}");
+        assert_eq!(versions(&site.server)[1], other_version());
+    });
+}
+
+fn one_that_is_unhealthy_is_given_up() {
+    if !has_registry() {
+        return;
+    }
+    // Podman's checks are timers of systemd, which need not be there.
+    on_engines(&[Kind::Docker20, Kind::Docker26], |engine| {
+        let site = Site::new(engine, |_| {});
+        let check = "HEALTHCHECK --interval=1s --retries=1 CMD false";
+        let error = site.gives_up(&site.publish("v2", &[V2[0], V2[1], check]));
+        assert!(error.contains("unhealthy"), "{error}");
         assert_eq!(versions(&site.server)[1], other_version());
     });
 }
