@@ -25,7 +25,7 @@ fn wait_lives<const N: usize>(stage: &Stage<'_>, what: &str, ids: [(&str, usize)
 }
 
 fn dockerd_restarts(kind: Kind) {
-    let Some(mut daemon) = Daemon::docker(kind, false) else { return };
+    let Some(mut daemon) = Daemon::docker(kind) else { return };
     let engine = daemon.engine();
     let stage = Stage::followed(&engine);
     let with_policy = |suffix: &str, policy: &str| {

@@ -31,7 +31,6 @@ struct Shared {
     seen: AtomicUsize,
     /// The call that is held, once it is.
     held: Mutex<Option<String>>,
-    released: AtomicBool,
     over: AtomicBool,
 }
 
@@ -39,15 +38,8 @@ impl HoldingProxy {
     pub(crate) fn before(engine: &Path, which: usize, moment: Moment) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared {
-            engine: engine.to_owned(),
-            which,
-            moment,
-            seen: AtomicUsize::new(0),
-            held: Mutex::default(),
-            released: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-        });
+        let (seen, held, over) = (AtomicUsize::new(0), Mutex::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { engine: engine.to_owned(), which, moment, seen, held, over });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for agent in listener.incoming().map_while(Result::ok) {
@@ -65,11 +57,6 @@ impl HoldingProxy {
     /// For `DOCKER_HOST`.
     pub(crate) fn url(&self) -> String {
         format!("tcp://{}", self.address)
-    }
-
-    /// Drops the call that is held, and holds none any more.
-    pub(crate) fn release(&self) {
-        self.shared.released.store(true, Ordering::SeqCst);
     }
 
     /// The call that is held, as `POST /containers/…/stop`, if it is.
@@ -101,10 +88,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Answers nothing, until it is released or the end has come.
+    /// Answers nothing until the end.
     fn hold(&self, line: String) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
-        while !self.over.load(Ordering::SeqCst) && !self.released.load(Ordering::SeqCst) {
+        while !self.over.load(Ordering::SeqCst) {
             thread::sleep(std::time::Duration::from_millis(20));
         }
     }

@@ -10,7 +10,6 @@ mod support;
 
 mod credentials;
 mod dependents;
-mod engine_restarts;
 mod fields;
 mod hidden;
 mod holding;

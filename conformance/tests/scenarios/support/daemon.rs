@@ -24,14 +24,12 @@ pub(crate) struct Daemon {
     folder: TempDir,
     /// A Podman with images and containers of its own.
     alone: bool,
-    /// Whether it has this machine's network, in which it changes nothing.
-    network: bool,
 }
 
 impl Daemon {
     /// A Docker engine in network and mount namespaces of its own, with nothing but a busybox image; none where that
-    /// cannot be. `network`: it has this machine's instead, and so reaches a registry here.
-    pub(crate) fn docker(kind: Kind, network: bool) -> Option<Self> {
+    /// cannot be.
+    pub(crate) fn docker(kind: Kind) -> Option<Self> {
         let program = match kind {
             Kind::Docker20 => in_path("dockerd"),
             _ => Some(PathBuf::from("/tmp/engines/docker26/usr/sbin/dockerd")).filter(|path| path.exists()),
@@ -44,8 +42,7 @@ impl Daemon {
             not_run(&format!("a private {kind:?}: it needs root and unshare"));
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let mut daemon = Self { kind, program, child: None, folder, alone: true, network };
+        let mut daemon = Self { kind, program, child: None, folder: tempfile::tempdir().unwrap(), alone: true };
         daemon.start();
         daemon.import_busybox(&busybox);
         Some(daemon)
@@ -61,7 +58,7 @@ impl Daemon {
     /// An engine of this kind with nothing but a busybox image, which shares nothing with any other.
     pub(crate) fn alone(kind: Kind) -> Option<Self> {
         if kind != Kind::Podman {
-            return Self::docker(kind, false);
+            return Self::docker(kind);
         }
         let (Some(program), Some(busybox)) = (in_path("podman"), in_path("busybox")) else {
             not_run("a private Podman: no podman or no busybox");
@@ -71,8 +68,7 @@ impl Daemon {
             not_run("a private Podman: it needs root");
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let mut daemon = Self { kind, program, child: None, folder, alone: true, network: false };
+        let mut daemon = Self { kind, program, child: None, folder: tempfile::tempdir().unwrap(), alone: true };
         daemon.start();
         daemon.import_busybox(&busybox);
         Some(daemon)
@@ -87,7 +83,7 @@ impl Daemon {
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
-        let mut daemon = Self { kind: Kind::Podman, program, child: None, folder, alone: false, network: false };
+        let mut daemon = Self { kind: Kind::Podman, program, child: None, folder, alone: false };
         daemon.start();
         Some(daemon)
     }
@@ -119,10 +115,7 @@ impl Daemon {
             return command;
         }
         let mut command = Command::new("unshare");
-        command
-            .args(if self.network { &["-m", "--"][..] } else { &["-n", "-m", "--"] })
-            .arg(&self.program)
-            .args(["-H", &host]);
+        command.args(["-n", "-m", "--"]).arg(&self.program).args(["-H", &host]);
         command.arg("--data-root").arg(below("data")).arg("--exec-root").arg(below("run"));
         command.arg("--pidfile").arg(below("pid"));
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
