@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use dockmon_conformance::server::ServerOptions;
 use ring::digest;
@@ -219,7 +220,10 @@ impl Mounted {
     fn read_only(at: &Path, program: &Path) -> Self {
         use rustix::mount::{MountFlags, mount, mount_remount};
         mount("dmtest", at, "tmpfs", MountFlags::empty(), None).unwrap();
-        fs::copy(program, at.join("agent")).unwrap();
+        // By another process: what a test starts at that moment would inherit the file open for writing, and nothing can
+        // be made read-only then.
+        let copied = Command::new("cp").arg(program).arg(at.join("agent")).status().unwrap();
+        assert!(copied.success());
         mount_remount(at, MountFlags::RDONLY, "").unwrap();
         Self(at.to_owned())
     }
