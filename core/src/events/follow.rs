@@ -63,8 +63,7 @@ pub(crate) async fn follow(cx: Cx, saved_cursor: Option<String>) {
         }
         let again = say(&error, &mut said);
         cx.shared.engine.borrow_mut().fared.failed(cx.now().mono, &error, again);
-        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-        cx.sleep(delay).await;
+        cx.back_off(&mut backoff).await;
     }
 }
 

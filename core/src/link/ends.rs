@@ -20,7 +20,7 @@ impl Link {
         self.fared.failed(shared.now.get().mono, closed.to_string(), "");
         match closed {
             SocketClosed::Frame { code: 1000, reason } if reason.contains("New connection") => {
-                if shared.hand_over.is_superseded() {
+                if shared.hand_over.on_superseded() {
                     info!("the server closed this link for the new agent's");
                     self.lost(shared, out);
                 } else {

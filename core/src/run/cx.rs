@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::ops::{Ops, Outcome};
 use super::task::TaskId;
 use crate::action::{Action, DataFile, DiskRequest};
-use crate::backoff::Chance;
+use crate::backoff::{Backoff, Chance};
 use crate::config::Config;
 use crate::details::Details;
 use crate::docker::{DockerError, DockerRequest};
@@ -127,6 +127,12 @@ impl Cx {
         let sleeping = Sleeping(self, until, id);
         poll_fn(|_| if self.now().mono >= until { Poll::Ready(()) } else { Poll::Pending }).await;
         drop(sleeping);
+    }
+
+    /// Waits before something is tried again, longer each time.
+    pub(crate) async fn back_off(&self, backoff: &mut Backoff) {
+        let delay = backoff.failed(&mut self.shared.chance.borrow_mut());
+        self.sleep(delay).await;
     }
 
     /// The outcome of `work`, or `None` if it takes longer than `limit`: then it is dropped, and what it waited for is

@@ -7,7 +7,6 @@ use tracing::{error, info};
 use super::duty::Duty;
 use super::record::{Kind, Phase, Record, Verdict, forget};
 use super::watch::until_it_serves;
-use super::words::Stage;
 use super::{new, old};
 use crate::backoff::Backoff;
 use crate::config::Saved;
@@ -62,8 +61,7 @@ pub(crate) async fn begin(cx: Cx, left: Left) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     while let Err(error) = engine::learn(&cx).await {
         info!(%error, "waits for the engine: it has to tell which of two agents this one is");
-        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-        cx.sleep(delay).await;
+        cx.back_off(&mut backoff).await;
     }
     let role = role(&cx, &record.kind);
     info!(?role, phase = ?record.phase, decided = verdict.is_some(), "an update of the agent is not at its end");
@@ -97,13 +95,9 @@ fn role(cx: &Cx, kind: &Kind) -> Role {
 }
 
 async fn give_back(cx: &Cx, record: &Record, reason: &str) {
-    let stage = match &record.kind {
-        Kind::Container { .. } => Stage::Health,
-        Kind::Program { .. } => Stage::Prepare,
-    };
     // What was silent serves from here on, and nothing else is begun before the new one is gone.
     cx.shared.hand_over.set(Duty::Prepare);
-    old::give_back(cx, &record.kind, stage, reason).await;
+    old::give_back(cx, &record.kind, record.kind.waiting(), reason).await;
 }
 
 /// The old agent was started again before the new one had registered.
@@ -111,10 +105,10 @@ async fn serve_and_watch(cx: &Cx, record: &Record) {
     cx.shared.hand_over.set(Duty::HandOver);
     match until_it_serves(cx, record).await {
         Ok(()) => cx.shared.hand_over.set(Duty::End),
-        Err(reason) => match (Verdict::Returned { reason: reason.clone() }).decide(cx).await {
-            Ok(false) => cx.shared.hand_over.set(Duty::End),
-            Ok(true) | Err(_) => give_back(cx, record, &reason).await,
-        },
+        Err(reason) => {
+            let quiet = reason.clone();
+            old::give_up(cx, &record.kind, record.kind.waiting(), reason, &quiet).await;
+        }
     }
 }
 

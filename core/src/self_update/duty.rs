@@ -63,7 +63,7 @@ impl HandOver {
     }
 
     /// The server has closed the link for a newer one of the same identity. True: that one is the new agent's.
-    pub(crate) fn is_superseded(&self) -> bool {
+    pub(crate) fn on_superseded(&self) -> bool {
         let yes = self.duty.get() == Duty::HandOver;
         if yes {
             self.duty.set(Duty::Superseded);

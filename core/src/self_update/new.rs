@@ -6,10 +6,11 @@ use tracing::{info, warn};
 
 use super::container;
 use super::duty::Duty;
-use super::record::{Kind, Phase, Record, Verdict, forget, read, record};
+use super::record::{Kind, Phase, Record, Verdict, clear, forget, read, record};
 use super::words::{Stage, progress};
-use crate::action::{DataFile, DiskRequest};
+use crate::action::DataFile;
 use crate::backoff::Backoff;
+use crate::input::DiskError;
 use crate::run::Cx;
 use crate::update::engine::find;
 
@@ -20,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const SILENT_WITHIN: Duration = Duration::from_secs(10);
 /// How long it has to have served (PROTOCOL 9).
 const PROVEN_AFTER: Duration = Duration::from_secs(60);
-/// Between two tries to write down that it has served and to take the old agent's place, at first and at most.
+/// Between two tries to write down how far it is and to take the old agent's place, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// So many looks in a row, a second apart, must find the old agent gone.
 const GONE_LOOKS: u32 = 5;
@@ -36,10 +37,12 @@ pub(super) async fn serve(cx: &Cx, mut started: Record) {
         // The old one could not write it down before it had started this one.
         *child = Some(cx.shared.config.process.pid);
     }
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     if started.phase < Phase::Serving {
         info!("the new agent is registered");
-        if let Err(error) = started.reach(cx, Phase::Serving).await {
-            warn!(%error, "the old agent cannot be told that this one is registered");
+        while let Err(error) = started.reach(cx, Phase::Serving).await {
+            warn!(%error, "the old agent cannot be told that this one is registered: it is tried again");
+            cx.back_off(&mut backoff).await;
         }
     }
     let began = cx.now().mono;
@@ -52,7 +55,6 @@ pub(super) async fn serve(cx: &Cx, mut started: Record) {
     let cursor = read(cx, DataFile::Cursor).await;
     hand_over.cursor.replace(cursor.map(|cursor| cursor.expose().to_owned()));
     hand_over.set(Duty::Prove);
-    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
         cx.sleep(LOOK_EVERY).await;
         let Some(since) = hand_over.registered.get() else { continue };
@@ -65,8 +67,7 @@ pub(super) async fn serve(cx: &Cx, mut started: Record) {
             Ok(false) => return hand_over.set(Duty::End),
             Err(error) => {
                 warn!(%error, "the end of the hand-over cannot be written down: it is tried again");
-                let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-                cx.sleep(delay).await;
+                cx.back_off(&mut backoff).await;
             }
         }
     }
@@ -81,8 +82,7 @@ pub(super) async fn take_place(cx: &Cx, record: &Record) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     while let Err(failure) = container::take_place(cx, old, name, new).await {
         warn!(%failure, "the old agent's place cannot be taken yet");
-        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-        cx.sleep(delay).await;
+        cx.back_off(&mut backoff).await;
     }
     progress(cx, Stage::Complete, "The agent is updated");
     forget(cx).await;
@@ -99,10 +99,17 @@ pub(super) async fn wait_for_removal(cx: &Cx, record: &Record) {
         cx.sleep(Duration::from_secs(1)).await;
     }
     warn!("the old agent is gone: the new one serves after all");
-    let cleared = cx.disk(DiskRequest::Remove { file: DataFile::Verdict }).await;
-    let decided = Verdict::Done.decide(cx).await;
-    if cleared.is_ok() && decided.is_ok() {
-        cx.shared.hand_over.set(Duty::Prove);
-        take_place(cx, record).await;
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    while let Err(error) = overturn(cx).await {
+        warn!(%error, "that this agent serves cannot be written down: it is tried again");
+        cx.back_off(&mut backoff).await;
     }
+    cx.shared.hand_over.set(Duty::Prove);
+    take_place(cx, record).await;
+}
+
+/// Decides anew: whoever had decided is gone.
+async fn overturn(cx: &Cx) -> Result<(), DiskError> {
+    clear(cx).await?;
+    Verdict::Done.decide(cx).await.map(drop)
 }

@@ -22,8 +22,8 @@ use crate::update::engine::set_policy;
 
 /// Between two tries of what must be done, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How long a new agent that is proven and does not run is left alone before the old one takes its place after all.
-const MISSED_FOR: u32 = 120;
+/// So many looks in a row, a second apart, at a proven new agent that does not run: then the old one serves after all.
+const MISSED_LOOKS: u32 = 120;
 
 /// How the new agent is made.
 pub(super) enum Way {
@@ -66,7 +66,8 @@ impl Begun {
         let mut record = Record::new(kind);
         let (reason, quiet) = match self.make(&mut record).await {
             Ok(()) => {
-                progress(&cx, self.health(), "Waiting until the new agent has registered");
+                self.stage = record.kind.waiting();
+                progress(&cx, self.stage, "Waiting until the new agent has registered");
                 match until_it_serves(&cx, &record).await {
                     Ok(()) => {
                         info!("the new agent has registered: this one steps aside and watches it");
@@ -79,23 +80,7 @@ impl Begun {
             Err(NotMade::Container(failure)) => (failure.to_string(), failure.quiet()),
             Err(error) => (error.to_string(), error.to_string()),
         };
-        // The new one has not decided anything: it has not even registered.
-        let verdict = Verdict::Returned { reason: reason.clone() };
-        if verdict.decide(&cx).await == Ok(false) {
-            warn!("the new agent serves after all");
-            cx.shared.hand_over.set(Duty::End);
-            return Ending::Done;
-        }
-        give_back(&cx, &record.kind, self.stage, &reason).await;
-        Ending::Failed(quiet)
-    }
-
-    fn health(&mut self) -> Stage {
-        self.stage = match self.way {
-            Way::Container { .. } => Stage::Health,
-            Way::Program { .. } => Stage::Prepare,
-        };
-        self.stage
+        if give_up(&cx, &record.kind, self.stage, reason, &quiet).await { Ending::Failed(quiet) } else { Ending::Done }
     }
 
     /// Makes and starts the new one.
@@ -135,9 +120,22 @@ impl Begun {
     }
 }
 
-/// It is this agent that serves: the new one goes, the server is told, and nothing is left of it.
+/// There is no new agent that serves, and this one goes on. `quiet` is the reason for the log: what an engine says of a
+/// configuration may quote it. False: the new one serves after all, and this life ends.
+pub(super) async fn give_up(cx: &Cx, kind: &Kind, stage: Stage, reason: String, quiet: &str) -> bool {
+    let verdict = Verdict::Returned { reason: reason.clone() };
+    if verdict.decide(cx).await == Ok(false) {
+        warn!("the new agent serves after all");
+        cx.shared.hand_over.set(Duty::End);
+        return false;
+    }
+    warn!(reason = quiet, "the agent was not updated: the old one goes on");
+    give_back(cx, kind, stage, &reason).await;
+    true
+}
+
+/// It is this agent that serves: the new one goes, the server is told, and nothing is left of it. The log was told.
 pub(super) async fn give_back(cx: &Cx, kind: &Kind, stage: Stage, reason: &str) {
-    warn!(reason, "the agent was not updated: the old one goes on");
     failed(cx, stage, reason);
     remove_new(cx, kind).await;
     forget(cx).await;
@@ -159,8 +157,7 @@ async fn remove_new(cx: &Cx, kind: &Kind) {
             },
         };
         warn!(error, "the new agent cannot be removed: it is tried again");
-        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-        cx.sleep(delay).await;
+        cx.back_off(&mut backoff).await;
     }
 }
 
@@ -195,6 +192,7 @@ pub(super) async fn step_back(cx: &Cx, record: &Record) {
             }
             Err(error) => {
                 let reason = format!("the new program cannot be put in place: {error}");
+                warn!(reason, "the agent was not updated: the old one goes on");
                 give_back(cx, &record.kind, Stage::Complete, &reason).await;
             }
         },
@@ -206,9 +204,9 @@ pub(super) async fn step_back(cx: &Cx, record: &Record) {
 async fn wait_for_removal(cx: &Cx, kind: &Kind) {
     let Kind::Container { old, policy, new: Some(new), .. } = kind else { return };
     let mut missed = 0;
-    while missed < MISSED_FOR {
+    while missed < MISSED_LOOKS {
         missed = match crate::update::engine::find(cx, new.as_str()).await {
-            Ok(None) => MISSED_FOR,
+            Ok(None) => MISSED_LOOKS,
             Ok(Some((seen, _))) if !seen.is_up() => missed + 1,
             _ => 0,
         };
@@ -220,5 +218,7 @@ async fn wait_for_removal(cx: &Cx, kind: &Kind) {
             warn!(%error, "the agent's own restart policy cannot be set");
         }
     }
-    give_back(cx, kind, Stage::Complete, "the new agent was ended before it had taken this one's place").await;
+    let reason = "the new agent was ended before it had taken this one's place";
+    warn!(reason, "the agent was not updated: the old one goes on");
+    give_back(cx, kind, Stage::Complete, reason).await;
 }

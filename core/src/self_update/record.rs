@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::warn;
 
+use super::words::Stage;
 use crate::action::{DataFile, DiskRequest};
 use crate::backoff::Backoff;
 use crate::ids::ContainerId;
@@ -70,6 +71,16 @@ pub(super) enum Verdict {
     Done,
     /// By the old one: the new one is not well.
     Returned { reason: String },
+}
+
+impl Kind {
+    /// The stage in which the new agent is waited for.
+    pub(super) const fn waiting(&self) -> Stage {
+        match self {
+            Self::Container { .. } => Stage::Health,
+            Self::Program { .. } => Stage::Prepare,
+        }
+    }
 }
 
 impl Record {
@@ -145,8 +156,7 @@ pub(super) async fn forget(cx: &Cx) {
     for file in [DataFile::HandOver, DataFile::Verdict] {
         while let Err(error) = cx.disk(DiskRequest::Remove { file }).await {
             warn!(%error, "a file of the hand-over cannot be removed: it is tried again");
-            let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-            cx.sleep(delay).await;
+            cx.back_off(&mut backoff).await;
         }
     }
 }

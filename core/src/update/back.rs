@@ -100,8 +100,7 @@ async fn insist<T>(cx: &Cx, attempt: impl AsyncFn() -> Result<T, Lost>) -> Resul
         if refusals >= REFUSALS {
             return Err(error);
         }
-        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-        cx.sleep(delay).await;
+        cx.back_off(&mut backoff).await;
     }
 }
 

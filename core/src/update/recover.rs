@@ -104,7 +104,6 @@ async fn still(cx: &Cx, one: &Replacement) {
             Err(error) if error.is_connection() => {}
             Err(error) => return warn!(container = one.name, %error, "a backup that runs cannot be stopped"),
         }
-        let delay = backoff.failed(&mut cx.shared.chance.borrow_mut());
-        cx.sleep(delay).await;
+        cx.back_off(&mut backoff).await;
     }
 }
