@@ -129,7 +129,7 @@ impl Folder {
             }
             DiskRequest::Create { contents, .. } => self.create(&path, contents.expose()),
             DiskRequest::Read { .. } => read_file(&path).map(|text| DiskAnswer::Contents(text.map(Secret::new))),
-            DiskRequest::Remove { .. } => self.remove(&path).map(|()| DiskAnswer::Done),
+            DiskRequest::Remove { .. } => remove(&path).and_then(|()| self.sync()).map(|()| DiskAnswer::Done),
         };
         done.map_err(|error| told(&path, &error))
     }
@@ -183,13 +183,6 @@ impl Folder {
         }
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| self.sync()),
-        }
-    }
-
     /// A name is on disk only when the folder is.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
@@ -206,6 +199,14 @@ impl Folder {
                 let _ = fs::remove_file(entry.path());
             }
         }
+    }
+}
+
+/// Removes a file. One that is not there is removed already.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

@@ -27,6 +27,7 @@ mod memory;
 mod net;
 mod probe;
 mod program;
+mod running;
 mod runtime;
 mod seed;
 mod settings;

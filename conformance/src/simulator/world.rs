@@ -409,7 +409,7 @@ impl World {
     }
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config {
         agent_name: None,
         force_unique_registration: false,

@@ -11,9 +11,9 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 
-use super::lock;
 use crate::Runtime;
 use crate::net::{TlsSettings, build_tls, tls_cause};
+use crate::running::lock;
 
 /// When a certificate is not taken, the files are read again, but not more often than this: a server that will never
 /// have a valid one must not have some hundred certificates read at every check.

@@ -16,15 +16,12 @@ mod names;
 mod request;
 mod url;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use dockmon_core::{Input, OpId, ProbeError, ProbeRequest, ProbeResult};
 use futures_channel::mpsc::UnboundedSender;
-use futures_util::FutureExt;
-use futures_util::future::{AbortHandle, Abortable};
 
 use self::certificates::Certificates;
 use self::names::Names;
@@ -33,6 +30,7 @@ pub(crate) use self::url::Url;
 use crate::Runtime;
 use crate::engine::send;
 use crate::net::within;
+use crate::running::Running;
 use crate::settings::Settings;
 
 /// So many redirects are followed, as browsers and Go do about it; one more is an error.
@@ -54,9 +52,6 @@ struct Common {
     certificates: Certificates,
 }
 
-/// What ends each request that runs.
-type Running = Arc<Mutex<BTreeMap<OpId, AbortHandle>>>;
-
 impl<R: Runtime> Probes<R> {
     /// With the certificates of `settings`, and results going to `inputs`.
     pub fn new(runtime: R, settings: &Settings, inputs: UnboundedSender<Input>) -> Self {
@@ -66,33 +61,22 @@ impl<R: Runtime> Probes<R> {
 
     /// Starts a request. Its one result comes within its time-out.
     pub fn execute(&self, op: OpId, request: ProbeRequest) {
-        let (handle, registration) = AbortHandle::new_pair();
-        lock(&self.running).insert(op, handle);
-        let (runtime, common) = (self.runtime.clone(), Arc::clone(&self.common));
-        let (running, inputs) = (Arc::clone(&self.running), self.inputs.clone());
-        let task = async move {
+        let (runtime, common, inputs) = (self.runtime.clone(), Arc::clone(&self.common), self.inputs.clone());
+        let work = async move {
             let started = Instant::now();
             let asked = within(&runtime, request.timeout, ask(&runtime, &common, &request, started)).await;
-            let result = ProbeResult { outcome: asked.unwrap_or(Err(ProbeError::TimedOut)), took: started.elapsed() };
-            lock(&running).remove(&op);
+            ProbeResult { outcome: asked.unwrap_or(Err(ProbeError::TimedOut)), took: started.elapsed() }
+        };
+        self.running.spawn(&self.runtime, op, work, move |result| {
             // Nobody listens any more only when the agent ends.
             let _ = inputs.unbounded_send(Input::Probe { op, result });
-        };
-        self.runtime.spawn(Abortable::new(task, registration).map(drop));
+        });
     }
 
     /// Ends a request; its connection is closed, and no result comes of it. Other ops are passed over.
     pub fn cancel(&self, op: OpId) {
-        let handle = lock(&self.running).remove(&op);
-        if let Some(handle) = handle {
-            handle.abort();
-        }
+        self.running.cancel(op);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while one is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks, and follows redirects if it is told to. The last status.

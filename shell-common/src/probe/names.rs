@@ -13,8 +13,9 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
-use super::{failed, lock};
+use super::failed;
 use crate::Runtime;
+use crate::running::lock;
 
 /// Look-ups at a time in each of the two lanes.
 const AT_ONCE: usize = 2;

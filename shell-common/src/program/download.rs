@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +15,9 @@ use hyper::body::Incoming;
 use ring::digest;
 
 use super::failed;
-use super::place::{Place, remove};
+use super::place::Place;
 use crate::Runtime;
+use crate::disk::remove;
 use crate::engine::Connection;
 use crate::net::{ProxySettings, TlsSettings, reach, within};
 use crate::probe::{MAX_REDIRECTS, Url};
@@ -166,7 +168,7 @@ async fn save<R: Runtime>(
     runtime.blocking(move || file.sync_all()).await.and_then(|()| place.sync()).map_err(&cannot_write)
 }
 
-fn create(path: &std::path::Path) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     // A mode counts only for a file that is made.
     remove(path)?;
     OpenOptions::new().write(true).create_new(true).mode(0o755).open(path)

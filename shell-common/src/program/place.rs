@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use dockmon_core::{ProgramAnswer, ProgramError};
 
 use super::failed;
+use crate::disk::remove;
 
 /// The agent's program and its neighbours, all in one folder, so that each rename is one step.
 #[derive(Debug)]
@@ -62,14 +63,6 @@ impl Place {
     pub(super) fn sync(&self) -> io::Result<()> {
         let folder = self.own.parent().unwrap_or_else(|| Path::new("/"));
         File::open(folder)?.sync_all()
-    }
-}
-
-/// One that is not there is removed already.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
     }
 }
 

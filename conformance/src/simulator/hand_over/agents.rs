@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dockmon_core::{Agent, Config, ContainerClues, HostFacts, MonotonicTime, OpId, Policy, ProcessFacts, Secret};
+use dockmon_core::{Agent, Config, ContainerClues, HostFacts, MonotonicTime, OpId, ProcessFacts};
 
+use super::super::world;
 use super::world::{Happening, Number, World};
 use super::{Mode, New};
-use crate::engine::model::Status;
 
 /// After so long the service manager starts an agent's program again.
 const START_AGAIN: Duration = Duration::from_secs(1);
@@ -217,13 +217,6 @@ impl World {
     }
 }
 
-impl World {
-    /// A frame is counted by its kind: whether a container runs when it is judged.
-    pub(super) fn is_running(&self, name: &str) -> bool {
-        self.machine.model.container(name).is_ok_and(|container| container.status() == Status::Running)
-    }
-}
-
 fn config(who: &Who, version: u32) -> Config {
     let cgroup = match who {
         Who::Container(id) => Some(id.clone()),
@@ -234,19 +227,9 @@ fn config(who: &Who, version: u32) -> Config {
         Who::Container(_) | Who::Program => 1,
     };
     Config {
-        agent_name: None,
-        force_unique_registration: false,
         version: version.to_string(),
-        proto_version: "1.1".to_owned(),
-        reconnect_initial: Duration::from_secs(1),
-        reconnect_max: Duration::from_secs(60),
-        docker_api_version: None,
-        registration_token: Some(Secret::new("one-time-token")),
-        insecure_skip_verify: false,
-        data_path: "/data".to_owned(),
         allow_unverified: true,
         hand_over: matches!(who, Who::Child(_)),
-        policy: Policy::default(),
         host: HostFacts {
             os: "linux".to_owned(),
             arch: "amd64".to_owned(),
@@ -254,5 +237,6 @@ fn config(who: &Who, version: u32) -> Config {
             ..HostFacts::default()
         },
         process: ProcessFacts { pid, ..ProcessFacts::default() },
+        ..world::config()
     }
 }

@@ -8,6 +8,7 @@ use super::agents::Who;
 use super::machine::AGENT;
 use super::world::World;
 use super::{Mode, New};
+use crate::engine::model::Status;
 
 /// A new agent that has served for so long may have the place (PROTOCOL 9).
 const PROVEN_AFTER: Duration = Duration::from_secs(60);
@@ -57,10 +58,13 @@ impl World {
 
     fn containers(&self) -> Result<u32, String> {
         let names: Vec<&str> = self.machine.model.containers().map(|container| container.name()).collect();
-        if names != [AGENT] || !self.is_running(AGENT) {
+        if names != [AGENT] {
             return Err(format!("at rest there are the containers {names:?}"));
         }
         let container = self.machine.model.container(AGENT).map_err(|error| error.message)?;
+        if container.status() != Status::Running {
+            return Err(format!("its container is {}", container.status().as_str()));
+        }
         if container.restart_policy_name() != "always" {
             return Err(format!("its restart policy is {}", container.restart_policy_name()));
         }
