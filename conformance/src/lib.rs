@@ -14,3 +14,4 @@ pub mod demo;
 pub mod engine;
 pub mod server;
 pub mod simulator;
+pub mod suite;

@@ -206,8 +206,15 @@ pub enum DataFile {
 
 impl DataFile {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::PermanentToken, Self::EngineId, Self::Cursor, Self::Journal, Self::HandOver, Self::Verdict];
+    pub const ALL: [Self; 7] = [
+        Self::PermanentToken,
+        Self::EngineId,
+        Self::Cursor,
+        Self::Journal,
+        Self::HandOver,
+        Self::Verdict,
+        Self::Status,
+    ];
 
     /// Its name below `DATA_PATH`.
     pub const fn name(self) -> &'static str {

@@ -77,13 +77,24 @@ impl Details {
         self.epoch
     }
 
-    pub(crate) fn container(&self, id: &str) -> Option<&Container> {
-        self.containers.get(id)?.fresh(self.all_stale_since)
+    /// Whether nothing has happened to this container since it was asked.
+    pub(crate) fn is_container_fresh(&self, id: &str) -> bool {
+        self.containers.get(id).is_some_and(|entry| entry.fresh(self.all_stale_since).is_some())
     }
 
-    /// The image's `RepoDigests` as a JSON array.
+    /// The same of an image.
+    pub(crate) fn is_image_fresh(&self, image_id: &str) -> bool {
+        self.images.get(image_id).is_some_and(|entry| entry.fresh(self.all_stale_since).is_some())
+    }
+
+    /// What was last told of a container. What happened since is for the next to ask: on a busy engine something always has.
+    pub(crate) fn container(&self, id: &str) -> Option<&Container> {
+        self.containers.get(id)?.value.as_ref()
+    }
+
+    /// The image's `RepoDigests` as a JSON array, likewise.
     pub(crate) fn digests(&self, image_id: &str) -> Option<&str> {
-        self.images.get(image_id)?.fresh(self.all_stale_since).map(String::as_str)
+        self.images.get(image_id)?.value.as_deref()
     }
 
     /// Keeps what an inspect told that was asked for at `asked`.
@@ -155,15 +166,15 @@ mod tests {
         let mut details = Details::default();
         let asked = details.epoch();
         details.keep_container("a", asked, Container::default());
-        assert!(details.container("a").is_some());
+        assert!(details.is_container_fresh("a"));
         let asked = details.epoch();
         details.container_changed("a");
         details.keep_container("a", asked, Container::default());
-        assert!(details.container("a").is_none());
+        assert!(!details.is_container_fresh("a") && details.container("a").is_some());
         details.keep_container("a", details.epoch(), Container::default());
-        assert!(details.container("a").is_some());
+        assert!(details.is_container_fresh("a"));
         details.all_changed();
-        assert!(details.container("a").is_none());
+        assert!(!details.is_container_fresh("a") && details.container("a").is_some());
     }
 
     #[test]

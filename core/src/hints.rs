@@ -37,6 +37,10 @@ pub fn for_engine(error: &DockerError) -> &'static str {
         DockerError::Unreachable { reason, .. } if reason.contains("No such file") => {
             "no engine socket: mount it (-v /var/run/docker.sock:/var/run/docker.sock) or set DOCKER_HOST"
         }
+        DockerError::Unreachable { reason, .. } if reason.contains("no socket") => {
+            "Docker makes a folder of a mount whose source is missing: start the engine first, remove the folder, or set \
+             DOCKER_HOST"
+        }
         DockerError::Unreachable { reason, .. } if reason.contains("TLS") => {
             "the engine is not reached with DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH as they are"
         }

@@ -74,6 +74,7 @@ mod policy;
 mod probe;
 mod program;
 mod pull;
+pub mod record;
 mod run;
 mod secret;
 mod self_update;

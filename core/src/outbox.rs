@@ -39,6 +39,8 @@ struct Owed {
     /// Counted from 1 as frames leave; what a ping behind it proves.
     number: u64,
     ticket: Option<Ticket>,
+    /// Of an event: how many there had been, with it.
+    event: u64,
 }
 
 /// Names a frame whose owner wants to know when the server's side has read it.
@@ -56,6 +58,7 @@ pub(crate) struct Outbox {
     states: usize,
     last_number: u64,
     last_ticket: u64,
+    last_event: u64,
     /// Of the frames that have one and are still owed.
     tickets: BTreeSet<Ticket>,
     dropped: u64,
@@ -83,8 +86,9 @@ impl Outbox {
     fn owe(&mut self, kind: Kind, frame: Frame, ticket: Option<Ticket>) {
         self.bytes += frame.len();
         self.events += usize::from(kind == Kind::Event);
+        self.last_event += u64::from(kind == Kind::Event);
         self.states += usize::from(kind == Kind::State);
-        self.waiting.push_back(Owed { frame, kind, number: 0, ticket });
+        self.waiting.push_back(Owed { frame, kind, number: 0, ticket, event: self.last_event });
         self.bound();
     }
 
@@ -142,6 +146,17 @@ impl Outbox {
     /// Whether every event was read by the server's side.
     pub(crate) const fn all_events_told(&self) -> bool {
         self.events == 0
+    }
+
+    /// How many events there have been.
+    pub(crate) const fn last_event(&self) -> u64 {
+        self.last_event
+    }
+
+    /// Whether the first so many of all events were read by the server's side.
+    pub(crate) fn are_events_told(&self, first: u64) -> bool {
+        let mut owed = self.sent.iter().chain(&self.waiting);
+        owed.find(|owed| owed.kind == Kind::Event).is_none_or(|oldest| oldest.event > first)
     }
 
     /// Events and answers that the server has not read, as far as is known.

@@ -16,8 +16,9 @@ use crate::host::Host;
 use crate::net::Sockets;
 use crate::probe::Probes;
 use crate::program::Programs;
+use crate::record::Recorded;
 use crate::settings::Settings;
-use crate::{Engine, Runtime, Way, host, program, seed};
+use crate::{Engine, Runtime, Way, host, program, seed, version};
 
 /// So many inputs are handled before the actions that came of them are carried out, the timer is looked at and other
 /// tasks have their turn.
@@ -93,7 +94,9 @@ impl Ended {
 /// that are read by credit, and results of what the core asked for. All tasks share one thread with this loop, which
 /// empties the queue at every turn.
 pub async fn run<R: Runtime>(runtime: R, settings: Settings, stop: impl Future<Output = ()>) -> Ended {
-    drive(runtime, settings, stop, Agent::new, Engine::new).await
+    let folder = settings.record.clone();
+    let core = move |config, saved, seed| Recorded::new(folder.as_deref(), config, saved, seed);
+    drive(runtime, settings, stop, core, Engine::new).await
 }
 
 /// As [`run`], with another core and engine.
@@ -105,7 +108,8 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
     engine: impl FnOnce(R, Way, UnboundedSender<Input>) -> E,
 ) -> Ended {
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = version::own(),
+        commit = version::commit(),
         server = %settings.server,
         engine = %settings.engine,
         data = %settings.data_path.display(),
@@ -118,6 +122,13 @@ pub async fn drive<R: Runtime, C: Core, E: DockerExecutor>(
         tracing::warn!("{error}: going on without it; set its owner and mode right, or remove it");
     }
     let host = Host::find();
+    if host.forgets(&settings.data_path) {
+        tracing::warn!(
+            "DATA_PATH={} is not on a volume: the agent's identity goes with this container, and it cannot be updated from \
+             DockMon; add -v dockmon-agent-data:{0}",
+            settings.data_path.display()
+        );
+    }
     let (inputs, received) = unbounded();
     let mut world = World {
         sockets: Sockets::new(runtime.clone(), &settings, inputs.clone()),

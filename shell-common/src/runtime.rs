@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,28 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error as WebSocketError, Message};
+
+/// Threads for what blocks: two walks through folders and a file of the host's, which can hang with a network's file
+/// system; a name look-up for the server and one for its proxy, four for health checks; a file of the agent's own.
+pub const BLOCKING_THREADS: usize = 10;
+
+/// So much may lie unsent in a TCP connection's buffer before no more is put there.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 32 * 1024;
+
+/// Sets a TCP connection as the agent needs it: without Nagle's delay, and with a short queue.
+///
+/// # Errors
+/// The operating system's.
+pub fn tune(connection: &impl AsFd) -> io::Result<()> {
+    let socket = socket2::SockRef::from(connection);
+    socket.set_tcp_nodelay(true)?;
+    // Linux takes megabytes into a connection's buffer. On a slow link an answer would wait behind half a minute of
+    // statistics in there, where nobody can coalesce them any more. A kernel that cannot do it is used all the same.
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    Ok(())
+}
 
 /// An asynchronous runtime: tasks, timers, sockets, and a small pool for what blocks.
 ///
@@ -28,7 +51,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         + Send
         + 'static;
 
-    /// Runs a task beside the others, until it ends.
+    /// Runs a task beside the others, until it ends: on the thread of the driver, which is why nothing overtakes it.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
     /// Ends after `duration`.
@@ -37,7 +60,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Connects to a unix socket.
     fn connect_unix(&self, path: &Path) -> impl Future<Output = io::Result<Self::Io>> + Send;
 
-    /// Connects to one address, without Nagle's delay.
+    /// Connects to one address, and [tunes](tune) the connection.
     fn connect_tcp(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Io>> + Send;
 
     /// Speaks TLS over a connected stream.
@@ -56,7 +79,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         config: WebSocketConfig,
     ) -> impl Future<Output = Result<Self::WebSocket, WebSocketError>> + Send;
 
-    /// Runs what blocks (files with fsync, name look-ups) on a small bounded pool of threads.
+    /// Runs what blocks (files with fsync, name look-ups) on at most [`BLOCKING_THREADS`] threads.
     fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

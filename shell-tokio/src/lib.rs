@@ -9,14 +9,10 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use dockmon_shell::Settings;
+use dockmon_shell::{BLOCKING_THREADS, Settings};
 
 pub use runtime::TokioRuntime;
 pub use socket::Socket;
-
-/// Threads for what blocks: two walks through folders and a file of the host's, which can hang with a network's file
-/// system; a name look-up for the server and one for its proxy, four for health checks; a file of the agent's own.
-const BLOCKING_THREADS: usize = 10;
 
 /// They are rarely needed, and each has a stack.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);

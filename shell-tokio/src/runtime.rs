@@ -20,10 +20,6 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::Socket;
 
-/// So much may lie unsent in a TCP connection's buffer before no more is put there.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES: u32 = 32 * 1024;
-
 /// The tokio runtime of the calling thread: every method must be called inside one, with IO and time enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioRuntime;
@@ -46,11 +42,7 @@ impl Runtime for TokioRuntime {
 
     async fn connect_tcp(&self, address: SocketAddr) -> io::Result<Self::Io> {
         let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        // Linux takes megabytes into a connection's buffer. On a slow link an answer would wait behind half a minute of
-        // statistics in there, where nobody can coalesce them any more. A kernel that cannot do it is used all the same.
-        #[cfg(target_os = "linux")]
-        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+        dockmon_shell::tune(&stream)?;
         Ok(TokioIo::new(Socket::Tcp(stream)))
     }
 

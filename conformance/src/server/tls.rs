@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 /// What the server shows when asked for its certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// Signed by [`ScriptedServer::ca_pem`](super::ScriptedServer::ca_pem), for `127.0.0.1`, `::1` and `localhost`.
+    /// Signed by [`ScriptedServer::ca_pem`](super::ScriptedServer::ca_pem), for `127.0.0.1`, `::1`, `localhost` and `dockmon.test`.
     Good,
     /// Signed by the same, for `elsewhere.invalid`.
     WrongName,
@@ -34,7 +34,7 @@ impl Tls {
         let names = match certificate {
             Certificate::WrongName => vec!["elsewhere.invalid".to_owned()],
             Certificate::Good | Certificate::Expired | Certificate::SelfSigned => {
-                vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()]
+                ["localhost", "127.0.0.1", "::1", "dockmon.test"].map(str::to_owned).to_vec()
             }
         };
         let mut params = CertificateParams::new(names).expect("names fit into a certificate");

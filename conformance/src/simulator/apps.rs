@@ -54,7 +54,7 @@ struct Told {
 
 impl Told {
     /// An end is told: on one link not more often than there were updates to end. A life may have had several of one
-    /// container whose ends nobody had read.
+    /// container whose ends nobody had read; then one may have failed and another not.
     fn ends(&mut self, link: LinkNumber, asked: u32, payload: &Value) -> Result<(), String> {
         let times = self.links.entry(link).or_default();
         *times += 1;
@@ -73,8 +73,8 @@ pub(super) struct Apps {
     without_backup: BTreeSet<String>,
     /// Of these the server was told that the way back has failed.
     stuck: BTreeSet<String>,
-    /// Updates that were asked for.
-    pub(super) asked: u32,
+    /// How many updates were asked for of each.
+    asked: BTreeMap<String, u32>,
     pub(super) complete: u32,
     pub(super) failed: u32,
     /// Dependents of which the server was told that they could not be recreated.
@@ -166,25 +166,36 @@ impl Apps {
         self.without_backup.extend(self.apps.iter().find(of).map(|app| app.name.to_owned()));
     }
 
+    /// The server asks for an update of this one.
+    pub(super) fn ask(&mut self, name: &str) {
+        *self.asked.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Which of those that are updated the container with this short id is, and how many updates of it were asked for.
+    fn asked_of(&self, id: &str, truth: &[Arc<Event>]) -> (String, u32) {
+        let name = truth.iter().rev().find(|event| event.id.starts_with(id));
+        let name = name.and_then(|event| event.attributes.get("name")).map_or("", String::as_str);
+        let of = self.asked.iter().find(|(asked, _)| name.starts_with(asked.as_str()));
+        of.map(|(name, count)| (name.clone(), *count)).unwrap_or_default()
+    }
+
     /// Takes in what the server is told.
     pub(super) fn progress(&mut self, payload: &Value, link: LinkNumber, truth: &[Arc<Event>]) -> Result<(), String> {
         let id = payload["container_id"].as_str().unwrap_or_default();
         let stage = payload["stage"].as_str().unwrap_or_default();
+        let (name, asked) = self.asked_of(id, truth);
         let told = self.told.entry(id.to_owned()).or_default();
         match stage {
             "pulling" => *told = Told::default(),
             "failed" | "rollback" => {
-                if told.complete {
+                if told.complete && asked < 2 {
                     return Err(format!("an update that was complete is told as failed: {payload}"));
                 }
                 self.failed += u32::from(!told.failed);
                 told.failed = true;
-                told.ends(link, self.asked, payload)?;
+                told.ends(link, asked, payload)?;
                 if payload["message"].as_str().unwrap_or_default().contains("rolling back failed") {
-                    let name = truth.iter().rev().find(|event| event.id.starts_with(id));
-                    let name = name.and_then(|event| event.attributes.get("name")).map_or("", String::as_str);
-                    let of = |app: &&App| name.starts_with(app.name);
-                    self.stuck.extend(self.apps.iter().find(of).map(|app| app.name.to_owned()));
+                    self.stuck.insert(name);
                 }
             }
             _ => {}
@@ -199,13 +210,14 @@ impl Apps {
             return Err(format!("an update is told as complete whose new container never was: {payload}"));
         }
         let id = payload["old_container_id"].as_str().unwrap_or_default().to_owned();
+        let (_, asked) = self.asked_of(&id, truth);
         let told = self.told.entry(id).or_default();
-        if told.failed {
+        if told.failed && asked < 2 {
             return Err(format!("an update that has failed is told as complete: {payload}"));
         }
         self.complete += u32::from(!told.complete);
         told.complete = true;
-        told.ends(link, self.asked, payload)?;
+        told.ends(link, asked, payload)?;
         // What they shared is gone: they are there, and that is all.
         let kept = payload["failed_dependents"].as_array().into_iter().flatten().filter_map(Value::as_str);
         self.kept.extend(kept.map(str::to_owned));

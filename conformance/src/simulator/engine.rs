@@ -21,6 +21,8 @@ pub(super) enum Open {
     Asked,
     /// The events from here on.
     Follows { filter: EventFilter, api: ApiVersion },
+    /// Likewise, but nothing comes any more, and no end.
+    Silent,
     /// The statistics of a container.
     Samples(String),
     /// It is joined to this exec, of which it may read so many bytes more. `said`: what the engine says in its place.
@@ -199,7 +201,7 @@ impl Engine {
 
     /// The end of the window that was asked for has come.
     pub(super) fn until(&mut self, stage: &mut Stage, op: OpId) {
-        if matches!(self.open.get(&op), Some(Open::Follows { .. })) {
+        if matches!(self.open.get(&op), Some(Open::Follows { .. } | Open::Silent)) {
             self.end(stage, op, Ok(None));
         }
     }
@@ -261,6 +263,12 @@ impl Engine {
         for op in open {
             self.end(stage, op, Err(DockerError::Broken("simulated cut".to_owned())));
         }
+    }
+
+    /// Whoever follows the events hears nothing more of them.
+    pub(super) fn fall_silent(&mut self) {
+        let followed = self.open.values_mut().filter(|open| matches!(open, Open::Follows { .. }));
+        followed.for_each(|open| *open = Open::Silent);
     }
 
     /// The daemon stops: its containers with it, and what its ring held.

@@ -282,7 +282,7 @@ impl World {
     /// Something fails.
     fn fail(&mut self) {
         let lasts = self.stage.chance.between(Duration::from_millis(50), Duration::from_secs(15));
-        let mend = match self.stage.chance.below(if self.lossy { 12 } else { 9 }) {
+        let mend = match self.stage.chance.below(if self.lossy { 13 } else { 9 }) {
             0 => {
                 self.stage.fault(|| "every link is cut");
                 self.server.cut(&mut self.stage);
@@ -331,6 +331,11 @@ impl World {
                 self.server.apps.engine_restarted = true;
                 self.engine.stop(&mut self.stage);
                 Mend::Boot
+            }
+            11 => {
+                self.stage.fault(|| "the streams of events fall silent");
+                self.engine.fall_silent();
+                return;
             }
             _ => {
                 self.stage.fault(|| "the engine tells nobody what happens");

@@ -185,7 +185,9 @@ impl Server {
         let (number, process) = (link.number, link.process);
         let id = format!("c{}", self.ledger.count() + 1);
         self.ledger.ask(id.clone(), name, number, process);
-        self.apps.asked += u32::from(name == "update_container");
+        if name == "update_container" {
+            self.apps.ask(payload["container_id"].as_str().unwrap_or_default());
+        }
         let is_command =
             name.contains('_') && !["get_logs", "get_status", "verify_running", "pull_image"].contains(&name);
         let mut frame = json!({ "id": id, "correlation_id": id });

@@ -279,9 +279,10 @@ impl World {
                 if self.calm_since.is_none_or(|since| stage.now < since + REST - QUIET) {
                     self.server.ask(stage, "list_containers", Value::Null);
                 }
-                // At rest nothing new is in the lists: some of them are enough to see that it stays so.
+                // A real server asks every 2 s; a life with fewer lists is lived faster, and tries the same. At rest
+                // nothing new is in them.
                 let rests = self.calm_since.is_some_and(|since| self.stage.now >= since + SETTLING);
-                let after = Duration::from_secs(2) * if rests { 10 } else { self.pace() };
+                let after = Duration::from_secs(6) * if rests { 4 } else { self.pace() };
                 self.stage.after(after, Happening::Poll);
             }
             Happening::Start => self.start(),

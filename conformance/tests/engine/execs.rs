@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dockmon_conformance::engine::model::ContainerSpec;
 use dockmon_conformance::engine::{EngineOptions, SimulatedEngine};
@@ -145,6 +145,19 @@ impl<'a> Guest<'a> {
         Self { socket, id: created.json()["Id"].as_str().unwrap().to_owned() }
     }
 
+    /// Waits until it runs, and nobody hears of an earlier state any more: a Docker under load takes containerd's word
+    /// of a pause for a new one when the container runs again already.
+    fn settle(&self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut running = 0;
+        while running < 5 {
+            let inspect = get(self.socket, &format!("/containers/{}/json", self.id)).json();
+            running = if inspect["State"]["Status"] == "running" { running + 1 } else { 0 };
+            assert!(Instant::now() < until, "{}", inspect["State"]);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     fn post(&self, what: &str) {
         let answer = call(self.socket, "POST", &format!("/containers/{}/{what}", self.id), "");
         assert!(answer.status < 300, "{what}: {}", String::from_utf8_lossy(&answer.body));
@@ -242,6 +255,7 @@ fn transcript(socket: &Path, number: usize) -> Vec<String> {
     say("paused", ask("POST", &exec, &sh), &ids);
     say("start in a paused one", ask("POST", &format!("/exec/{waiting}/start"), "{}"), &ids);
     guest.post("unpause");
+    guest.settle();
     let id = create(socket, &guest.id, &on_terminal(&["sh"]));
     ids.push((id.clone(), "SHELL"));
     let mut session = Session::start(socket, &id, "{}");

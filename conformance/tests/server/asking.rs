@@ -96,7 +96,12 @@ async fn raw_messages_and_pings_pass_both_ways() {
     assert_eq!(client.next().await.unwrap().unwrap(), Message::binary(vec![7]));
     client.socket.send(Message::Ping("hello".into())).await.unwrap();
     while client.next().await.unwrap().unwrap() != Message::Pong("hello".into()) {}
-    server.wait_until("the pong", LONG, |server| (server.counters().pongs_received == 1).then_some(())).await.unwrap();
+    // A client answers a ping while it is read from.
+    let answered = server.wait_until("the pong", LONG, |server| (server.counters().pongs_received == 1).then_some(()));
+    tokio::select! {
+        answered = answered => answered.unwrap(),
+        () = async { while client.next().await.is_some() {} } => panic!("the server ended the connection"),
+    }
     assert_eq!(server.counters().pings_received, 1);
 }
 

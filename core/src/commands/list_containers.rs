@@ -8,7 +8,7 @@ use super::answer::{CommandError, Doing};
 use crate::details::{Container, Details};
 use crate::docker::DockerRequest;
 use crate::docker::views::{ContainerSummary, HostConfig, elements, read};
-use crate::events::{INSPECTS_AT_ONCE, RunState, Shown, check};
+use crate::events::{INSPECTS_AT_ONCE, Shown, check};
 use crate::ids::ContainerId;
 use crate::run::Cx;
 
@@ -16,8 +16,8 @@ pub(super) async fn run(cx: &Cx) -> Result<String, CommandError> {
     let list = cx.docker(DockerRequest::ContainerList).await.doing("list containers")?;
     let Some(list) = list else { return Ok("[]".to_owned()) };
     let containers: Vec<Listed<'_>> = elements(&list).into_iter().map(Listed::read).collect();
-    let shown = containers.iter().filter(|listed| !listed.view.id.0.is_empty());
-    check(cx, shown.map(|listed| (listed.view.id.0.clone(), listed.shown())).collect()).await;
+    let shown = containers.iter().map(|listed| (listed.view.id.0.clone(), Shown::of(&listed.view)));
+    check(cx, shown.collect()).await;
     fetch_missing(cx, &containers).await;
     let mut details = cx.shared.details.borrow_mut();
     let text = render(&containers, &details);
@@ -38,11 +38,6 @@ impl<'a> Listed<'a> {
     fn read(raw: &'a RawValue) -> Self {
         Self { raw, view: read(raw) }
     }
-
-    fn shown(&self) -> Shown {
-        let name = self.view.name().to_owned();
-        Shown { name, state: RunState::from_word(&self.view.state.0) }
-    }
 }
 
 /// Asks for what is not known, or may have changed. What cannot be had (a container that went meanwhile) is left out
@@ -53,12 +48,12 @@ async fn fetch_missing(cx: &Cx, containers: &[Listed<'_>]) {
         let missing: Vec<&str> = containers
             .iter()
             .map(|listed| listed.view.id.0.as_str())
-            .filter(|id| !id.is_empty() && details.container(id).is_none())
+            .filter(|id| !id.is_empty() && !details.is_container_fresh(id))
             .collect();
         let images: Vec<&str> = containers
             .iter()
             .map(|listed| listed.view.image_id.0.as_str())
-            .filter(|image| !image.is_empty() && details.digests(image).is_none())
+            .filter(|image| !image.is_empty() && !details.is_image_fresh(image))
             .collect();
         (missing, images)
     };

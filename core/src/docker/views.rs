@@ -286,6 +286,13 @@ pub(crate) struct Created {
     pub(crate) id: Lenient<String>,
 }
 
+impl Created {
+    /// The id that the engine gave, if it did.
+    pub(crate) fn id_in(answer: &RawValue) -> Option<String> {
+        Some(read::<Self>(answer).id.0).filter(|id| !id.is_empty())
+    }
+}
+
 /// `GET /version`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::follow::{look_at, tell_if_new};
 use super::reconcile::{Passed, untold};
 use super::world::{RunState, World};
+use crate::docker::views::ContainerSummary;
 use crate::ids::ContainerId;
 use crate::run::Cx;
 use crate::time::MonotonicTime;
@@ -25,12 +26,18 @@ pub(crate) struct Shown {
     pub(crate) state: RunState,
 }
 
+impl Shown {
+    pub(crate) fn of(summary: &ContainerSummary<'_>) -> Self {
+        Self { name: summary.name().to_owned(), state: RunState::from_word(&summary.state.0) }
+    }
+}
+
 /// Since when which containers differ.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects(BTreeMap<String, MonotonicTime>);
 
 impl Suspects {
-    /// Compares a list with the world. Returns those that have differed for long.
+    /// Compares a list with what the events have told. Returns those that have differed for long.
     fn compare(&mut self, world: &World, listed: &BTreeMap<String, Shown>, now: MonotonicTime) -> Vec<ContainerId> {
         let differs = |id: &String| match (world.containers.get(id), listed.get(id)) {
             (Some(known), Some(shown)) => {
@@ -52,8 +59,11 @@ impl Suspects {
     }
 }
 
-/// Takes a list that was just fetched, and tells what the events have kept silent about, if anything.
-pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, Shown>) {
+/// Takes a list that was just fetched. If the events have kept silent about something, their stream is opened anew: what the
+/// engine has not forgotten is told in its own words. Without a stream it is told at once.
+pub(crate) async fn check(cx: &Cx, mut listed: BTreeMap<String, Shown>) {
+    // A list may have odd elements.
+    listed.remove("");
     let suspects = {
         let world = cx.shared.world.borrow();
         if !world.live {
@@ -74,8 +84,16 @@ pub(crate) async fn check(cx: &Cx, listed: BTreeMap<String, Shown>) {
     }
     passed.retain(|id, _| !unseen.contains(id));
     let lost = untold(&passed, &seen, cx.now().wall);
-    if !lost.is_empty() {
-        warn!(count = lost.len(), "the engine dropped events: told from what its containers show");
+    if lost.is_empty() {
+        return;
+    }
+    let stream = cx.shared.world.borrow().stream;
+    if let Some(stream) = stream {
+        cx.shared.world.borrow_mut().doubted = true;
+        warn!(count = lost.len(), "the engine dropped events: its stream is opened again");
+        cx.shared.ops.borrow_mut().break_off(cx.now().mono, stream, "events are missing in its stream");
+    } else {
+        warn!(count = lost.len(), "a list shows what no event has told");
         lost.iter().for_each(|event| tell_if_new(cx, event));
     }
 }

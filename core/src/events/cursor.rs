@@ -1,7 +1,7 @@
 //! The cursor on disk: how far the server has been told, for the next life of the agent.
 //!
-//! It is written only when every event was read by the server's side. So after a crash the engine is asked again for
-//! everything the server may not know; what was told within the last seconds before a crash may be told again.
+//! It never says more than the server's side has read. So after a crash the engine is asked again for everything the
+//! server may not know; what was told within the last seconds before a crash may be told again.
 
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use crate::action::DataFile;
 use crate::run::Cx;
 use crate::secret::Secret;
 use crate::self_update::Duty;
+use crate::time::MonotonicTime;
 
 /// How often a change of the containers is written at most.
 const CONTAINERS_EVERY: u32 = 1;
 /// How often a mere position is written at most (health checks by exec make events all the time).
 const POSITION_EVERY: u32 = 15;
+/// How often it is looked whether there is something to write, and whether the server has read it.
 const TICK: Duration = Duration::from_secs(2);
 /// Likewise, while a new agent is to go on from it at any moment.
 const HAND_OVER_TICK: Duration = Duration::from_millis(200);
@@ -28,7 +30,8 @@ pub(crate) async fn keep(cx: Cx) {
     let mut ticks = 0;
     loop {
         let hands_over = matches!(cx.shared.hand_over.duty(), Duty::Prepare | Duty::HandOver);
-        cx.sleep(if hands_over { HAND_OVER_TICK } else { TICK }).await;
+        let tick = if hands_over { HAND_OVER_TICK } else { TICK };
+        cx.sleep(tick).await;
         ticks += 1;
         let due = match cx.shared.world.borrow().unsaved {
             Unsaved::Nothing => false,
@@ -36,52 +39,73 @@ pub(crate) async fn keep(cx: Cx) {
             Unsaved::Position => ticks >= POSITION_EVERY,
             Unsaved::Containers => ticks >= CONTAINERS_EVERY,
         };
-        if due && save(&cx).await {
+        if due && save_when_told(&cx, tick, None).await {
             ticks = 0;
         }
     }
 }
 
-/// Writes the cursor as soon as the server was told everything, within 3 s: whoever goes on from it repeats nothing of
+/// Writes the cursor as it is now, when the server has read that, within 3 s: whoever goes on from it repeats nothing of
 /// what was before.
 pub(crate) async fn settle(cx: &Cx) {
-    let began = cx.now().mono;
-    while cx.now().mono.since(began) < SETTLE_WITHIN {
-        if cx.shared.outbox.borrow().all_events_told() {
-            save(cx).await;
-            return;
-        }
-        cx.sleep(HAND_OVER_TICK).await;
+    save_when_told(cx, HAND_OVER_TICK, Some(cx.now().mono + SETTLE_WITHIN)).await;
+}
+
+/// Writes the cursor as it is now as soon as the server has read it, whatever has happened since: on a busy engine there
+/// is no moment at which it has read everything. False: there is nothing to write, or it was not read by then.
+async fn save_when_told(cx: &Cx, every: Duration, until: Option<MonotonicTime>) -> bool {
+    if cx.shared.outbox.borrow().all_events_told() {
+        return save(cx).await;
     }
+    let Some(contents) = contents(cx) else { return false };
+    let last = cx.shared.outbox.borrow().last_event();
+    while until.is_none_or(|until| cx.now().mono < until) {
+        cx.sleep(every).await;
+        // Rather all of it than a part.
+        if cx.shared.outbox.borrow().all_events_told() {
+            return save(cx).await;
+        }
+        if cx.shared.outbox.borrow().are_events_told(last) {
+            // What has happened since is still to be written.
+            write(cx, contents).await;
+            return true;
+        }
+    }
+    false
+}
+
+/// The cursor, if there is one and something of it is not on disk.
+fn contents(cx: &Cx) -> Option<Secret> {
+    let (world, engine) = (cx.shared.world.borrow(), cx.shared.engine.borrow());
+    let facts = engine.facts.as_ref()?;
+    (world.known && world.unsaved != Unsaved::Nothing).then(|| Secret::new(world.cursor(&facts.id)))
 }
 
 /// Writes the cursor, if the server was told everything it says. False: not now.
 pub(crate) async fn save(cx: &Cx) -> bool {
-    let (contents, unsaved) = {
-        let (mut world, engine) = (cx.shared.world.borrow_mut(), cx.shared.engine.borrow());
-        let Some(facts) = &engine.facts else { return false };
-        if !world.known || !cx.shared.outbox.borrow().all_events_told() {
-            return false;
-        }
-        let unsaved = std::mem::take(&mut world.unsaved);
-        if unsaved == Unsaved::Nothing {
-            return false;
-        }
-        (Secret::new(world.cursor(&facts.id)), unsaved)
-    };
-    let result = cx.write(DataFile::Cursor, contents).await;
-    let mut world = cx.shared.world.borrow_mut();
-    let failed_before = std::mem::replace(&mut world.cursor_failed, result.is_err());
-    match result {
-        Ok(()) if failed_before => info!("the event cursor is kept again"),
-        Ok(()) => {}
-        Err(error) => {
-            // It is to be written all the same, as soon as that is possible.
-            world.unsaved = world.unsaved.max(unsaved);
-            if !failed_before {
-                warn!(%error, "the event cursor cannot be kept: events during a restart of the agent may be lost");
-            }
-        }
+    if !cx.shared.outbox.borrow().all_events_told() {
+        return false;
+    }
+    let Some(contents) = contents(cx) else { return false };
+    let unsaved = std::mem::take(&mut cx.shared.world.borrow_mut().unsaved);
+    if !write(cx, contents).await {
+        // It is to be written all the same, as soon as that is possible.
+        let mut world = cx.shared.world.borrow_mut();
+        world.unsaved = world.unsaved.max(unsaved);
     }
     true
+}
+
+/// False: it could not be written.
+async fn write(cx: &Cx, contents: Secret) -> bool {
+    let result = cx.write(DataFile::Cursor, contents).await;
+    let failed_before = std::mem::replace(&mut cx.shared.world.borrow_mut().cursor_failed, result.is_err());
+    match result {
+        Ok(()) if failed_before => info!("the event cursor is kept again"),
+        Err(error) if !failed_before => {
+            warn!(%error, "the event cursor cannot be kept: events during a restart of the agent may be lost");
+        }
+        Ok(()) | Err(_) => {}
+    }
+    !cx.shared.world.borrow().cursor_failed
 }

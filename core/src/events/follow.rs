@@ -97,6 +97,7 @@ fn say(error: &DockerError, said: &mut Option<String>) -> bool {
 async fn follow_once(cx: &Cx) -> DockerError {
     loop {
         let error = follow_stream(cx).await;
+        cx.shared.world.borrow_mut().stream = None;
         if !is_about_events(&error) {
             return error;
         }
@@ -131,30 +132,34 @@ async fn look_again_and_again(cx: &Cx) -> Result<(), DockerError> {
 
 /// One stream, from its opening to its break.
 async fn follow_stream(cx: &Cx) -> DockerError {
-    let since = cx.shared.world.borrow().since();
+    let is_podman = cx.shared.engine.borrow().is_podman();
+    // When Podman cuts its log of events (`events_logfile_max_size`, a megabyte), it ends a stream that was opened with
+    // `since`; one without goes back to the beginning of what is left, before the agent's time.
+    let since = cx.shared.world.borrow().since().or_else(|| is_podman.then(|| cx.now().wall));
     let request =
         DockerRequest::Events { since: since.map(crate::WallTime::engine_seconds), until: None, kinds: KINDS.to_vec() };
     let stream = cx.stream(request, None);
+    cx.shared.world.borrow_mut().stream = Some(stream.op());
     match cx.within(OPEN_WITHIN, stream.next()).await {
         Some(DockerEvent::Opened) => cx.shared.world.borrow_mut().reopened = true,
         Some(DockerEvent::Done(Err(error))) => return error,
         Some(_) => return DockerError::Unreadable("the event stream began oddly".to_owned()),
         None => return DockerError::TimedOut { seconds: OPEN_WITHIN.as_secs() },
     }
-    match catch_up(cx, &stream).await {
-        Ok(()) => loop {
-            match stream.next().await {
-                DockerEvent::Item(item) => {
-                    if let Some(event) = Event::read(&item) {
-                        tell_if_new(cx, &event);
-                    }
+    if let Err(error) = catch_up(cx, &stream).await {
+        return error;
+    }
+    loop {
+        match stream.next().await {
+            DockerEvent::Item(item) => {
+                if let Some(event) = Event::read(&item) {
+                    tell_if_new(cx, &event);
                 }
-                DockerEvent::Done(Err(error)) => return error,
-                DockerEvent::Done(Ok(_)) => return DockerError::Broken("the engine ended the stream".to_owned()),
-                DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
             }
-        },
-        Err(error) => error,
+            DockerEvent::Done(Err(error)) => return error,
+            DockerEvent::Done(Ok(_)) => return DockerError::Broken("the engine ended the stream".to_owned()),
+            DockerEvent::Opened | DockerEvent::Bytes(_) | DockerEvent::Written { .. } => {}
+        }
     }
 }
 
@@ -165,8 +170,8 @@ async fn catch_up(cx: &Cx, stream: &DockerStream) -> Result<(), DockerError> {
     cx.shared.world.borrow_mut().forget_reconstructed();
     let backlog = backlog(cx).await?;
     let complete = {
-        let world = cx.shared.world.borrow();
-        world.known && world.continues_in(&backlog)
+        let mut world = cx.shared.world.borrow_mut();
+        !std::mem::take(&mut world.doubted) && world.known && world.continues_in(&backlog)
     };
     let mut events: Vec<Event> = backlog;
     let mut compared = true;

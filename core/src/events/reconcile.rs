@@ -136,7 +136,8 @@ fn untold_of(known: Option<&Known>, seen: &Seen, now: WallTime) -> Vec<Event> {
 /// What must have happened before some of `events`, which the engine has kept in part: its memory may begin in the
 /// middle of a container's life. `events` are new and in order, `before` is what the ones before them had told.
 ///
-/// Of containers that are still there, [`untold`] finds all but their creation by what an inspect shows.
+/// Of containers that are still there, [`untold`] finds by what an inspect shows all but their creation, and a start whose
+/// death is among `events`.
 pub(crate) fn implied(before: &BTreeMap<String, Known>, events: &[Event], engine: &[Seen]) -> Vec<Event> {
     let mut up: BTreeMap<&str, bool> = before.iter().map(|(id, known)| (id.as_str(), known.state.is_up())).collect();
     let mut implied = Vec::new();
@@ -158,12 +159,15 @@ pub(crate) fn implied(before: &BTreeMap<String, Known>, events: &[Event], engine
             "die" | "died" | "destroy" | "remove" => false,
             _ => was_up,
         };
-        if seen.is_none() {
-            match action {
-                "die" | "died" if !was_up => implied.push(bare("start")),
-                "start" | "destroy" | "remove" if was_up => implied.push(bare("die")),
-                _ => {}
+        match (action, seen) {
+            ("die" | "died", None) if !was_up => implied.push(bare("start")),
+            // That a start is over whose death is told says nothing of whether it was told.
+            ("die" | "died", Some(seen)) if !was_up && !seen.state.is_up() => {
+                let started = seen.started.filter(|started| *started <= event.time);
+                implied.push(seen.event("start", &[], started.unwrap_or(event.time)));
             }
+            ("start" | "destroy" | "remove", None) if was_up => implied.push(bare("die")),
+            _ => {}
         }
         up.insert(&event.id, is_up);
     }
@@ -335,7 +339,15 @@ mod tests {
         let said = |action: &str, second: i64| (action.to_owned(), second);
         assert!(before(&nobody, &["create", "start", "die", "destroy"], &[]).is_empty());
         assert_eq!(before(&nobody, &["start"], &[seen(Running, 2, 0)]), [said("create", 1)], "its time is known");
-        assert_eq!(before(&nobody, &["die"], &[seen(Stopped, 2, 3)]), [said("create", 1)], "its start is untold");
+        // What is over when its death is told is told here, and nothing else that an inspect shows.
+        let stopped = [seen(Stopped, 2, 100)];
+        assert_eq!(before(&nobody, &["die"], &stopped), [said("create", 1), said("start", 2)]);
+        assert!(told(&known(Stopped, 0, 100), &stopped).is_empty(), "and not twice");
+        assert_eq!(
+            before(&nobody, &["die"], &[seen(Running, 2, 0)]),
+            [said("create", 1)],
+            "looked at before its death"
+        );
         assert_eq!(before(&nobody, &["die", "destroy"], &[]), [said("create", 100), said("start", 100)]);
         assert_eq!(before(&nobody, &["destroy"], &[]), [said("create", 100)]);
         assert_eq!(before(&known(Running, 1, 0), &["destroy"], &[]), [said("die", 100)]);

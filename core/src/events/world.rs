@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Identity, Subject};
 use super::reconcile::Passed;
+use crate::ids::OpId;
 use crate::time::WallTime;
 
 /// How far before the last event the engine is asked again: its events are told almost, not strictly, in order.
 const OVERLAP: Duration = Duration::from_secs(1);
-/// How many identities are remembered before those older than the overlap are forgotten.
-const FORGET_ABOVE: usize = 1024;
-/// How many are remembered at most, whatever their age.
+/// How many identities are remembered, whatever their age: nothing is told twice if an engine's stream goes back.
+const REMEMBERED: usize = 4096;
+/// How many are remembered at most, however recent.
 const MAX_SEEN: usize = 16_384;
 /// How long after a reconstructed event the engine's own may still come and is known to be the same.
 const SAME_WITHIN: i64 = 5_000_000_000;
@@ -60,7 +61,7 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) containers: BTreeMap<String, Known>,
-    /// Events of the last second or so: their time and identity.
+    /// The events told last: their time and identity.
     seen: BTreeSet<Identity>,
     last: Option<Identity>,
     /// When following began, until the first event comes.
@@ -75,6 +76,10 @@ pub(crate) struct World {
     pub(crate) unsaved: Unsaved,
     /// Whether the cursor could not be written the last time.
     pub(crate) cursor_failed: bool,
+    /// The event stream, if there is one.
+    pub(crate) stream: Option<OpId>,
+    /// It has kept silent about something: at the next catching up the containers are looked at, whatever the engine has.
+    pub(crate) doubted: bool,
     /// The event stream was opened anew: whatever waits for the engine may try again at once.
     pub(crate) reopened: bool,
     /// Whether the stream is open and caught up.
@@ -277,12 +282,12 @@ impl World {
     }
 
     fn forget_old(&mut self) {
-        if self.seen.len() > FORGET_ABOVE {
-            let oldest = self.since().map_or(0, WallTime::as_nanos);
-            self.seen = self.seen.split_off(&(oldest, 0));
-            while self.seen.len() > MAX_SEEN {
-                self.seen.pop_first();
+        let oldest = (self.since().map_or(0, WallTime::as_nanos), 0);
+        while self.seen.len() > REMEMBERED {
+            if self.seen.len() <= MAX_SEEN && self.seen.first() >= Some(&oldest) {
+                return;
             }
+            self.seen.pop_first();
         }
     }
 }
@@ -401,7 +406,8 @@ mod tests {
         for second in 0..5000 {
             world.take(&event("a", "top", second));
         }
-        assert!(world.seen.len() <= FORGET_ABOVE + 1);
+        assert_eq!(world.seen.len(), REMEMBERED);
+        assert!(!world.take(&event("a", "top", 5000 - 4000)), "a stream that goes back");
         for exec in 0..MAX_SEEN + 5000 {
             world.take(&event("a", &format!("exec_start: {exec}"), 9000));
         }

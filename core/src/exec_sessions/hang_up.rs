@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::search::{Searches, search};
 use super::words;
-use crate::docker::views::{Lenient, read};
+use crate::docker::views::{Created, Lenient, read};
 use crate::docker::{DockerError, DockerRequest};
 use crate::ids::ContainerId;
 use crate::run::Cx;
@@ -177,20 +177,11 @@ pub(super) async fn create(
         #[serde(skip_serializing_if = "Option::is_none")]
         user: Option<&'a str>,
     }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Created {
-        #[serde(rename = "Id")]
-        id: Lenient<String>,
-    }
     let body =
         Body { attach_stdin: stdin, attach_stdout: true, attach_stderr: true, tty: true, cmd: command, env, user };
     let body = serde_json::value::RawValue::from_string(json(&body))
         .map_err(|error| DockerError::Unreadable(error.to_string()))?;
     let answer = cx.docker(DockerRequest::ExecCreate { id: container.clone(), body }).await?;
-    let id = answer.map(|answer| read::<Created>(&answer).id.0).unwrap_or_default();
-    if id.is_empty() {
-        return Err(DockerError::Unreadable("it names no exec".to_owned()));
-    }
-    Ok(id)
+    let id = answer.and_then(|answer| Created::id_in(&answer));
+    id.ok_or_else(|| DockerError::Unreadable("it names no exec".to_owned()))
 }

@@ -13,6 +13,8 @@ mod search;
 mod session;
 mod words;
 
+pub(crate) use words::{MAX_NO_PROGRAM, may_be_no_program};
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};

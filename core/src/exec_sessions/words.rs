@@ -8,7 +8,7 @@ use crate::policy::Refusal;
 const NO_PROGRAM: [&[u8]; 4] = [b"OCI runtime exec failed", b"Error: runc: ", b"Error: crun: ", b"exec failed"];
 
 /// What they say is not longer than this.
-pub(super) const MAX_NO_PROGRAM: usize = 1024;
+pub(crate) const MAX_NO_PROGRAM: usize = 1024;
 
 /// There is neither bash nor sh.
 pub(super) const NO_SHELL: &str = "this container has no shell (neither bash nor sh)";
@@ -24,7 +24,7 @@ pub(super) fn is_over(reason: &str) -> bool {
 }
 
 /// Whether output looks as if the engine itself said that the program cannot be run.
-pub(super) fn may_be_no_program(output: &[u8]) -> bool {
+pub(crate) fn may_be_no_program(output: &[u8]) -> bool {
     NO_PROGRAM.iter().any(|begin| output.starts_with(begin))
 }
 

@@ -219,6 +219,19 @@ impl Ops {
         }
     }
 
+    /// Ends a stream from this side: its task finds it broken, after what has come of it.
+    pub(crate) fn break_off(&mut self, now: MonotonicTime, op: OpId, why: &str) {
+        if self.slots.get(&op).is_none_or(|slot| slot.done) {
+            return;
+        }
+        self.actions.push_back(Action::Cancel { op });
+        let broken = Outcome::Docker(DockerEvent::Done(Err(DockerError::Broken(why.to_owned()))));
+        if let Some(task) = self.deliver(now, op, broken) {
+            // Another task is running: that one is polled in the next turn, which is due at once.
+            self.sleeps.insert((now, op, task));
+        }
+    }
+
     pub(crate) fn sleep(&mut self, until: MonotonicTime, task: TaskId) -> OpId {
         let id = self.id();
         self.sleeps.insert((until, id, task));

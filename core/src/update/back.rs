@@ -184,9 +184,16 @@ async fn restore_state(cx: &Cx, one: &Replacement, old: &Seen) -> Result<(), Doc
     }
 }
 
-/// Lets a dependent share the namespaces of its container again, which was started anew: one that runs since before
-/// then has those of its earlier life.
-pub(super) async fn rejoin(cx: &Cx, dependent: &Replacement, target: &str) -> Result<(), DockerError> {
+/// Lets a dependent share the namespaces of its container again, which was started anew, for as long as the engine lets
+/// it hope: one that runs since before then has those of its earlier life.
+///
+/// # Errors
+/// The engine's last words, where it refused too often.
+pub(super) async fn rejoin(cx: &Cx, dependent: &Replacement, target: &str) -> Result<(), Lost> {
+    insist(cx, async || Ok(try_rejoin(cx, dependent, target).await?)).await
+}
+
+async fn try_rejoin(cx: &Cx, dependent: &Replacement, target: &str) -> Result<(), DockerError> {
     if !dependent.was_up() {
         return Ok(());
     }

@@ -114,6 +114,17 @@ impl Claim {
         }
     }
 
+    /// Holds what the update has left behind of these, and nothing else: it is to be removed, by nobody else, and by no
+    /// means to be updated.
+    pub(super) fn hold_backups<'a>(&self, of: impl Iterator<Item = &'a Replacement>) {
+        let mut claims = self.shared.claims.borrow_mut();
+        claims.epoch += 1;
+        let mut backups = of.map(|one| Name { id: one.old.as_str().to_owned(), name: one.backup_name() });
+        let Some(target) = backups.next() else { return };
+        let held = backups.chain([target.clone()]).collect();
+        claims.updates.insert(self.update, Claimed { target, held });
+    }
+
     /// Holds nothing any more.
     pub(super) fn let_go(&self) {
         let mut claims = self.shared.claims.borrow_mut();

@@ -17,7 +17,7 @@ use crate::docker::DockerError;
 use crate::run::Cx;
 
 /// Between two looks at whether something is done, at first and at most.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+pub(super) const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
 /// How often it is tried to recreate a dependent: without it that one has lost its namespaces for good.
 const ATTEMPTS: u32 = 4;
@@ -100,7 +100,11 @@ impl Update {
         replace::take_place(&cx, one).await?;
         replace::start(&cx, one).await?;
         replace::prove(&cx, one, self.record.health_timeout).await?;
-        self.change_phase(index, Phase::Done).await
+        if let Some(one) = self.record.dependents.get_mut(index) {
+            one.phase = Phase::Done;
+        }
+        self.keep_surely().await;
+        Ok(())
     }
 
     /// On disk first, or not at all.
@@ -162,25 +166,7 @@ impl Update {
         if let Err(lost) = bring_back(cx, &record.target, Wanted::PlaceAndState, false).await {
             return self.stuck(&reason, &lost.to_string()).await;
         }
-        let mut lost = Vec::new();
-        for one in &record.dependents {
-            let back = if one.phase == Phase::Swapping || one.phase == Phase::Making {
-                bring_back(cx, one, Wanted::PlaceAndState, false).await.map(drop).map_err(|lost| lost.to_string())
-            } else {
-                rejoin(cx, one, &record.target.name).await.map_err(|error| error.to_string())
-            };
-            if let Err(error) = back {
-                warn!(container = one.name, error, "a dependent container cannot be brought back");
-                lost.push(one.name.as_str());
-            }
-        }
-        match lost.as_slice() {
-            [] => Outcome::RolledBack { reason },
-            some => {
-                let reason = format!("{reason}; dependent containers could not be restored: {}", some.join(", "));
-                Outcome::RolledBack { reason }
-            }
-        }
+        Outcome::RolledBack { reason: self.restore_dependents(reason).await }
     }
 
     /// Its end: what is left over goes, the server is told, and when it knows the journal forgets.
@@ -193,13 +179,20 @@ impl Update {
         // At once, as a rule; one that the engine will not remove now must not delay the news.
         let mut is_clear = !is_complete || self.clear().await.is_ok();
         let ticket = words::outcome(&self.cx, &self.record, outcome);
-        self.claim.let_go();
+        if is_clear {
+            self.claim.let_go()
+        } else {
+            self.claim.hold_backups(self.left_behind())
+        }
         info!(container = self.record.target.name, complete = is_complete, "the update is at its end");
         let mut backoff = Backoff::new(AGAIN.0, AGAIN.1);
         while !is_clear || self.cx.shared.outbox.borrow().is_owed(ticket) {
             let delay = backoff.failed(&mut self.cx.shared.chance.borrow_mut());
             self.cx.sleep(delay).await;
-            is_clear = is_clear || self.clear().await.is_ok();
+            if !is_clear && self.clear().await.is_ok() {
+                is_clear = true;
+                self.claim.let_go();
+            }
         }
         let mut said = false;
         while let Err(error) = forget(&self.cx, self.number).await {
@@ -213,12 +206,16 @@ impl Update {
 
     /// Removes the old ones, never their volumes. One that somebody has given another name is not touched.
     async fn clear(&self) -> Result<(), DockerError> {
-        // Podman removes none that others depend on: those first.
-        let all = self.record.dependents.iter().rev().chain([&self.record.target]);
-        for one in all.filter(|one| one.phase == Phase::Done) {
+        for one in self.left_behind() {
             remove_backup(&self.cx, one).await?;
         }
         Ok(())
+    }
+
+    /// Those whose old containers are still there at the end. Podman removes none that others depend on: those first.
+    fn left_behind(&self) -> impl Iterator<Item = &Replacement> {
+        let all = self.record.dependents.iter().rev().chain([&self.record.target]);
+        all.filter(|one| one.phase == Phase::Done)
     }
 }
 

@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 use super::engine::Seen;
 use crate::ids::ContainerId;
 
+/// Between a container's name and the time, in the name of its backup (PROTOCOL 8).
+const BACKUP: &str = "-dockmon-backup-";
+
 /// A container that is being replaced: the target of an update, or one that shares its namespaces.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Replacement {
@@ -76,7 +79,12 @@ impl Replacement {
 
     /// Where the old one waits.
     pub(super) fn backup_name(&self) -> String {
-        format!("{}-dockmon-backup-{}", self.name, self.seconds)
+        format!("{}{BACKUP}{}", self.name, self.seconds)
+    }
+
+    /// Whether this is what an update, of any time, calls the old one.
+    pub(super) fn is_backup_name(&self, name: &str) -> bool {
+        name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(BACKUP))
     }
 
     /// Whether the old one was up.

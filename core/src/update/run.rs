@@ -8,12 +8,14 @@ use super::back::{Back, Wanted, bring_back, rejoin};
 use super::claims::{Claim, Hold};
 use super::dependents;
 use super::engine::{Seen, find};
+use super::forward::AGAIN;
 use super::journal::{Outcome, Record, keep};
 use super::layers::Layers;
 use super::replace::{self, Doing, Failure, NewImage, names_of_shared};
 use super::replacement::{Phase, Replacement};
 use super::words::{self, Stage};
 use crate::audit::Ending;
+use crate::backoff::Backoff;
 use crate::docker::RegistryAuth;
 use crate::ids;
 use crate::input::DiskError;
@@ -24,10 +26,6 @@ use crate::run::Cx;
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// How long it waits for others at most.
 const WAIT_AT_MOST: Duration = Duration::from_secs(2 * 3600);
-
-/// How often it is tried to start a dependent again after the way back, and the time between.
-const REJOIN_TRIES: u32 = 3;
-const REJOIN_AGAIN: Duration = Duration::from_secs(1);
 
 /// An update under way. Dropping it leaves it to the next life of the agent.
 pub(crate) struct Update {
@@ -72,6 +70,16 @@ impl Update {
         keep(&self.cx, self.number, &self.record).await
     }
 
+    /// The same until it is on disk: a new container is well. There is no way back from here on, since whatever was tried
+    /// may be on disk, and with it the next life would remove the old one. Until it is, both are there.
+    pub(super) async fn keep_surely(&self) {
+        let mut backoff = Backoff::new(AGAIN.0, AGAIN.1);
+        while let Err(error) = self.keep().await {
+            warn!(container = self.record.target.name, %error, "the journal cannot be written: waiting for it");
+            self.cx.back_off(&mut backoff).await;
+        }
+    }
+
     /// Up to the moment from which it only goes forward.
     async fn replace_target(&mut self, auth: Option<RegistryAuth>) -> Result<(), Failure> {
         self.pull(auth).await?;
@@ -90,11 +98,7 @@ impl Update {
         self.tell(Stage::HealthCheck, "Waiting until the new container is well");
         replace::prove(cx, &record.target, record.health_timeout).await?;
         self.record.target.phase = Phase::Done;
-        if let Err(error) = self.keep().await {
-            // The journal still says that it is to go back.
-            self.record.target.phase = Phase::Swapping;
-            return Err(error.into());
-        }
+        self.keep_surely().await;
         Ok(())
     }
 
@@ -119,9 +123,9 @@ impl Update {
             let epoch = cx.shared.claims.borrow().epoch();
             let before = &self.record.target;
             let mut found = find(cx, before.old.as_str()).await.doing("inspect container")?;
-            if found.is_none() {
-                // Another update has recreated it as a dependent.
-                found = find(cx, &before.name).await.doing("inspect container")?;
+            if found.as_ref().is_none_or(|(seen, _)| before.is_backup_name(&seen.name)) {
+                // Another update has recreated it as a dependent, and has removed it or is about to.
+                found = find(cx, &before.name).await.doing("inspect container")?.or(found);
             }
             let Some((seen, inspect)) = found else {
                 return Err(Failure::Other("the container was removed by somebody else".to_owned()));
@@ -175,9 +179,8 @@ impl Update {
         warn!(container = target.name, reason = self.quiet, "the update failed: the old container is brought back");
         match bring_back(cx, target, Wanted::PlaceAndState, unsettled).await {
             Ok(Back::AsItWas) => {
-                if target.phase != Phase::Making {
-                    self.rejoin_dependents().await;
-                }
+                let was_stopped = target.phase != Phase::Making;
+                let reason = if was_stopped { self.restore_dependents(reason).await } else { reason };
                 Outcome::RolledBack { reason }
             }
             Ok(Back::Gone) => Outcome::Failed { reason },
@@ -196,19 +199,25 @@ impl Update {
         Outcome::Stuck { reason: format!("{reason}; rolling back failed, too: {lost}; {place}") }
     }
 
-    /// The target was started anew, and whoever shares its namespaces needs the new ones.
-    async fn rejoin_dependents(&self) {
+    /// The target was started anew, and whoever shares its namespaces needs the new ones. The reason of it all, and of
+    /// whom that did not succeed.
+    pub(super) async fn restore_dependents(&self, reason: String) -> String {
         let (cx, record) = (&self.cx, &self.record);
-        for dependent in &record.dependents {
-            for _ in 0..REJOIN_TRIES {
-                match rejoin(cx, dependent, &record.target.name).await {
-                    Ok(()) => break,
-                    Err(error) => {
-                        warn!(container = dependent.name, %error, "cannot start a dependent container again");
-                        cx.sleep(REJOIN_AGAIN).await;
-                    }
-                }
+        let mut lost = Vec::new();
+        for one in &record.dependents {
+            let back = if matches!(one.phase, Phase::Swapping | Phase::Making) {
+                bring_back(cx, one, Wanted::PlaceAndState, false).await.map(drop)
+            } else {
+                rejoin(cx, one, &record.target.name).await
+            };
+            if let Err(error) = back {
+                warn!(container = one.name, %error, "a dependent container cannot be brought back");
+                lost.push(one.name.as_str());
             }
+        }
+        match lost.as_slice() {
+            [] => reason,
+            some => format!("{reason}; dependent containers could not be restored: {}", some.join(", ")),
         }
     }
 

@@ -31,6 +31,21 @@ fn a_warm_list_costs_one_engine_call() {
     assert_eq!(world.engine.requests.len() - before, 2, "the list, and one inspect");
 }
 
+/// An event that comes in the middle of a list is for the next one to look after: this one shows what was found.
+#[test]
+fn a_change_in_the_middle_of_a_list_leaves_no_hole_in_it() {
+    let mut world = World::registered(Engine::new(&["web"]));
+    world.engine.silent = Some("ImageInspect");
+    world.command("list", "list_containers", &Value::Null);
+    world.engine.happen("web", "start", false);
+    world.run_for(SECOND);
+    world.engine.answer_held();
+    world.run_for(SECOND);
+    let list = &world.answer("list")["payload"];
+    assert_eq!(list[0]["HostConfig"]["RestartPolicy"], json!({"Name": "always"}));
+    assert_eq!(list[0]["Env"], json!({"A": "1"}));
+}
+
 #[test]
 fn every_operation_is_answered_once_in_its_shape() {
     let mut world = World::registered(Engine::new(&["web"]));

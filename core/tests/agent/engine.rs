@@ -41,6 +41,7 @@ pub(crate) struct Engine {
     /// What unary requests are answered with instead of the truth, from the end.
     pub(crate) instead: Vec<Value>,
     pub(crate) execs: Execs,
+    is_podman: bool,
     streams: BTreeMap<OpId, DockerRequest>,
     out: VecDeque<Input>,
     /// Answers that wait for [`Engine::answer_held`].
@@ -61,6 +62,11 @@ impl Engine {
             engine.containers.insert(id(name), container);
         }
         engine
+    }
+
+    /// One that says that it is Podman.
+    pub(crate) fn podman(names: &[&str]) -> Self {
+        Self { is_podman: true, ..Self::new(names) }
     }
 
     fn tick(&mut self) -> i64 {
@@ -99,6 +105,28 @@ impl Engine {
         let streams = self.streams.iter().filter(|(_, request)| matches!(request, DockerRequest::Events { .. }));
         for (op, _) in streams {
             self.out.push_back(Input::Docker { op: *op, event: DockerEvent::Item(raw(&event)) });
+        }
+    }
+
+    /// Where the stream of events that is open was asked to begin.
+    pub(crate) fn events_since(&self) -> Option<&str> {
+        self.streams.values().find_map(|request| match request {
+            DockerRequest::Events { since, .. } => since.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// The streams of events bring nothing any more, and do not end.
+    pub(crate) fn fall_silent(&mut self) {
+        self.streams.retain(|_, request| !matches!(request, DockerRequest::Events { .. }));
+    }
+
+    /// The streams of events tell again all that is remembered.
+    pub(crate) fn tell_again(&mut self) {
+        let streams = self.streams.iter().filter(|(_, request)| matches!(request, DockerRequest::Events { .. }));
+        for (op, _) in streams {
+            let again = self.ring.iter().map(|event| Input::Docker { op: *op, event: DockerEvent::Item(raw(event)) });
+            self.out.extend(again);
         }
     }
 
@@ -191,7 +219,9 @@ impl Engine {
         }
         let body = match &request {
             DockerRequest::Version => {
-                json!({"Version": "20.10", "ApiVersion": self.api.0, "MinAPIVersion": self.api.1})
+                let name = if self.is_podman { "Podman Engine" } else { "Engine" };
+                json!({"Version": "20.10", "ApiVersion": self.api.0, "MinAPIVersion": self.api.1,
+                    "Components": [{"Name": name}]})
             }
             DockerRequest::Info => json!({"ID": "ENGINE", "Name": "host", "NCPU": 2, "MemTotal": 1 << 30}),
             DockerRequest::NetworkInspect { .. } => json!({"Created": "2026-11-23T00:00:00Z"}),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::world::World;
-use dockmon_core::Input;
+use dockmon_core::{Input, SocketEvent};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -161,6 +161,24 @@ fn the_next_life_goes_on_from_the_cursor() {
 }
 
 #[test]
+fn the_cursor_follows_what_was_read_though_there_is_always_more() {
+    let mut world = World::registered(Engine::new(&["web", "db"]));
+    world.run_for(3 * SECOND);
+    world.rules.pong = false;
+    world.engine.happen("web", "die", false);
+    world.run_for(3 * SECOND);
+    let (op, number) = *world.pings.last().unwrap();
+    world.engine.happen("db", "die", false);
+    world.run_for(SECOND);
+    world.input(Input::Socket { op, event: SocketEvent::Pong { number } });
+    world.run_for(3 * SECOND);
+    // Killed before the server's side has read all of it.
+    let mut world = world.restarted();
+    world.run_for(5 * SECOND);
+    assert_eq!(world.told(), ["db die"], "what it had read is not told again, and the rest is");
+}
+
+#[test]
 fn a_crash_during_an_outage_loses_no_event() {
     let mut world = World::registered(Engine::new(&["web"]));
     world.engine.happen("web", "pause", false);
@@ -200,12 +218,57 @@ fn what_a_live_stream_dropped_shows_in_the_list() {
     }
     let mut told = world.told();
     told.sort();
-    // A restart that left the same state is not seen in a list.
-    assert_eq!(told, ["job destroy", "job die", "new create", "web die"]);
+    // A restart that left the same state is not seen in a list, but then everything is looked at.
+    assert_eq!(told, ["db die", "db start", "job destroy", "job die", "new create", "web die"]);
     assert!(world.events("container_event").all(|event| event["attributes"]["dockmon.agent.reconstructed"] == "true"));
     let before = world.engine.requests.len();
     world.command("warm", "list_containers", &serde_json::Value::Null);
     assert_eq!(world.engine.requests.len() - before, 1, "and then it is quiet again");
+}
+
+#[test]
+fn a_stream_that_keeps_silent_is_opened_anew() {
+    let mut world = World::registered(Engine::new(&["web", "db"]));
+    world.run_for(SECOND);
+    world.engine.fall_silent();
+    for (name, action) in [("db", "die"), ("db", "start"), ("web", "die"), ("web", "exec_die")] {
+        world.engine.happen(name, action, false);
+    }
+    for round in 0..5 {
+        world.command(&format!("list {round}"), "list_containers", &serde_json::Value::Null);
+        world.run_for(2 * SECOND);
+    }
+    assert_eq!(world.told(), ["db die", "db start", "web die", "web exec_die"]);
+    let mark = "dockmon.agent.reconstructed";
+    assert!(world.events("container_event").all(|event| event["attributes"][mark].is_null()), "its own words");
+    world.engine.happen("web", "start", false);
+    world.run_for(SECOND);
+    assert_eq!(world.told().last().unwrap(), "web start", "it is followed again");
+}
+
+#[test]
+fn what_a_stream_tells_again_is_told_once() {
+    let mut world = World::registered(Engine::new(&["web"]));
+    // All that the engine remembers spans more than the second for which an age alone would do.
+    for round in 0..1030 {
+        world.engine.happen("web", &format!("exec_start: {round}"), false);
+        if round % 100 == 0 {
+            world.run_for(SECOND);
+        }
+    }
+    world.run_for(SECOND);
+    assert_eq!(world.told().len(), 1030);
+    world.engine.tell_again();
+    world.run_for(SECOND);
+    assert_eq!(world.told().len(), 1030);
+}
+
+#[test]
+fn podmans_stream_always_begins_somewhere() {
+    let world = World::registered(Engine::podman(&["web"]));
+    assert!(world.engine.events_since().is_some(), "without, it goes back when Podman's log is cut");
+    let world = World::registered(Engine::new(&["web"]));
+    assert!(world.engine.events_since().is_none(), "Docker's clock may be another");
 }
 
 #[test]

@@ -4,9 +4,11 @@ mod calls;
 mod doctor;
 mod healthcheck;
 mod look;
+mod replay;
 mod saved;
 mod status;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -15,14 +17,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Settings, SettingsErrors};
-use crate::{Runtime, logging, memory, program};
+use crate::privileges::{self, Doing};
+use crate::settings::Settings;
+use crate::{Runtime, logging, memory, program, version};
 
 /// The command line. Everything else is set by environment variables.
 #[derive(Parser)]
 #[command(
     name = "dockmon-agent",
-    version,
+    version = version::own(),
     about = "The DockMon agent for a Docker host",
     long_about = "The DockMon agent for a Docker host. Without a command it runs, until SIGTERM or SIGINT.",
     after_help = "Settings are environment variables; DOCKMON_URL and, for the first start, REGISTRATION_TOKEN are \
@@ -58,6 +61,8 @@ enum Command {
     },
     /// Which calls of the Engine API the agent makes, and a socket proxy's configuration that allows them
     Calls(calls::Options),
+    /// Live recorded sessions (AGENT_RECORD) again, and say where this agent would do something else; the exit code is 1 then
+    Replay(replay::Options),
 }
 
 /// Where an agent keeps its files.
@@ -93,6 +98,10 @@ pub fn main<R: Runtime>(
         // Whoever started it to hand over to it is gone.
         return ExitCode::FAILURE;
     }
+    let settled = doing(command.as_ref()).map_or(Ok(()), |doing| privileges::settle(variable, doing));
+    if let Err(error) = settled {
+        return refuse(&[error]);
+    }
     memory::tune();
     match command {
         None => match Settings::from_vars(variable) {
@@ -100,12 +109,13 @@ pub fn main<R: Runtime>(
                 logging::start(&settings);
                 start(block_on, Box::pin(async move { crate::run(runtime, settings, stop).await.go_on() }))
             }
-            Err(errors) => refuse(&errors),
+            Err(errors) => refuse(&errors.0),
         },
         Some(Command::Doctor) => start(block_on, Box::pin(doctor::run(runtime))),
         Some(Command::Status { place, json }) => status::run(&place.folder(), json),
         Some(Command::Healthcheck { place }) => healthcheck::run(&place.folder()),
         Some(Command::Calls(options)) => ExitCode::from(calls::main(&options)),
+        Some(Command::Replay(options)) => ExitCode::from(replay::main(&options)),
     }
 }
 
@@ -124,10 +134,19 @@ fn start(block_on: impl FnOnce(Work) -> io::Result<u8>, work: Work) -> ExitCode 
     }
 }
 
-/// Tells all that is wrong with the settings.
-fn refuse(errors: &SettingsErrors) -> ExitCode {
+/// What of an agent's rights a command needs; none where it has nothing to do with this machine's agent.
+fn doing(command: Option<&Command>) -> Option<Doing> {
+    match command {
+        None => Some(Doing::Run),
+        Some(Command::Doctor | Command::Status { .. } | Command::Healthcheck { .. }) => Some(Doing::Look),
+        Some(Command::Calls(_) | Command::Replay(_)) => None,
+    }
+}
+
+/// Tells all that is in the way.
+fn refuse<P: Display>(problems: &[P]) -> ExitCode {
     eprintln!("dockmon-agent cannot start:");
-    for problem in &errors.0 {
+    for problem in problems {
         eprintln!("- {problem}");
     }
     eprintln!("dockmon-agent doctor checks all of it, step by step");

@@ -44,6 +44,8 @@ async fn connect_unix<R: Runtime>(runtime: &R, path: &Path) -> io::Result<R::Io>
                 tries += 1;
                 runtime.sleep(QUEUE_FULL_PAUSE).await;
             }
+            // It is refused like an engine that is away, or one that may not be used; but this one never comes.
+            Err(_) if path.is_dir() => return Err(io::Error::other("it is a folder, no socket")),
             result => return result,
         }
     }

@@ -60,6 +60,13 @@ impl Host {
         }
     }
 
+    /// Whether what is written there goes with the container that the agent runs in.
+    pub(crate) fn forgets(&self, folder: &Path) -> bool {
+        // A folder on the host's own tree, however it is mounted: all but the container's root.
+        let mut above = folder.ancestors().filter_map(|path| path.to_str()?.strip_prefix('/'));
+        self.in_container && !above.any(|path| !path.is_empty() && container::is_mounted(&self.mountinfo, path))
+    }
+
     fn text(&self, path: &str) -> String {
         fs::read_to_string(self.root.join(path)).unwrap_or_default()
     }
@@ -182,6 +189,7 @@ mod tests {
             .concat(),
         );
         let host = Host::below(mounted.path(), "web-1");
+        assert!(host.forgets(Path::new("/data")) && !host.forgets(Path::new("/etc/machine-id/below")));
         let facts = host.facts();
         assert_eq!((facts.has_counters, facts.machine_id.as_deref()), (true, Some(MACHINE)));
         assert_eq!(facts.ips, ["192.168.1.5"]);

@@ -9,12 +9,17 @@ pub(crate) fn own_process() -> ProcessFacts {
     ProcessFacts { pid: std::process::id(), started: started("self").unwrap_or_default(), namespace: namespace() }
 }
 
+/// How far apart two words on the start of one process may be: a second, in the ticks of `/proc`. An emulator (`qemu-user`,
+/// which runs images of another architecture) tells a process a start of its own, some ticks after the kernel's.
+const TICKS_APART: u64 = 100;
+
 /// Whether that process runs. `None` where it cannot be seen from here: it is in another container, say.
 pub(crate) fn is_alive(process: &ProcessFacts) -> Option<bool> {
     if process.pid == 0 || process.started == 0 || process.namespace != namespace() {
         return None;
     }
-    Some(started(&process.pid.to_string()) == Some(process.started))
+    let now = started(&process.pid.to_string());
+    Some(now.is_some_and(|started| started.abs_diff(process.started) <= TICKS_APART))
 }
 
 fn namespace() -> String {
@@ -43,7 +48,10 @@ mod tests {
         let own = own_process();
         assert!(own.started > 0 && own.namespace.starts_with("pid:"), "{own:?}");
         assert_eq!(is_alive(&own), Some(true));
-        assert_eq!(is_alive(&ProcessFacts { started: own.started + 1, ..own.clone() }), Some(false), "its id again");
+        for (later, alive) in [(3, true), (TICKS_APART + 1, false)] {
+            let other = ProcessFacts { started: own.started + later, ..own.clone() };
+            assert_eq!(is_alive(&other), Some(alive), "an emulator's word, or its id again");
+        }
         assert_eq!(is_alive(&ProcessFacts { namespace: "pid:[1]".to_owned(), ..own.clone() }), None);
         assert_eq!(is_alive(&ProcessFacts::default()), None);
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();

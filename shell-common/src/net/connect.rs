@@ -14,7 +14,7 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::WebSocketConfig;
 
 use super::{Network, tls, within};
-use crate::Runtime;
+use crate::{Runtime, version};
 
 /// All of it: name, TCP, proxy, TLS and handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -192,8 +192,9 @@ pub(super) fn request(
 ) -> Result<http::Request<()>, ConnectError> {
     let uri = network.server.uri(socket).clone();
     let mut request = uri.into_client_request().map_err(|error| ConnectError::Handshake(error.to_string()))?;
-    let agent = concat!("dockmon-agent/", env!("CARGO_PKG_VERSION"));
-    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(agent));
+    if let Ok(agent) = HeaderValue::try_from(version::user_agent()) {
+        request.headers_mut().insert(USER_AGENT, agent);
+    }
     if let Some(token) = bearer {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| ConnectError::Handshake("the permanent token is no token".to_owned()))?;

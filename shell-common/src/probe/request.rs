@@ -3,8 +3,7 @@
 use dockmon_core::ProbeRequest;
 
 use super::url::Url;
-
-const AGENT: &str = concat!("dockmon-agent/", env!("CARGO_PKG_VERSION"));
+use crate::version::user_agent;
 
 /// What shows who asks: not for another host's eyes.
 const PRIVATE: [&str; 4] = ["authorization", "cookie", "cookie2", "www-authenticate"];
@@ -31,7 +30,7 @@ pub(super) fn text(url: &Url, request: &ProbeRequest, method: &str, allowed: All
     let mut put = |parts: [&str; 4]| parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
     put([method, " ", url.target.expose(), " HTTP/1.1\r\n"]);
     put(["Host: ", host, "\r\n", ""]);
-    for (name, usual) in [("User-Agent", AGENT), ("Accept", "*/*")] {
+    for (name, usual) in [("User-Agent", user_agent().as_str()), ("Accept", "*/*")] {
         if custom(name).is_none() {
             put([name, ": ", usual, "\r\n"]);
         }
@@ -93,7 +92,10 @@ mod tests {
     fn a_plain_one() {
         let lines = lines("http://h:8080/x?y", &request(&[], None), "GET", ALL);
         assert_eq!(lines[0], "GET /x?y HTTP/1.1");
-        assert_eq!(lines[1..], ["Host: h:8080", &format!("User-Agent: {AGENT}"), "Accept: */*", "Connection: close"]);
+        assert_eq!(
+            lines[1..],
+            ["Host: h:8080", &format!("User-Agent: {}", user_agent()), "Accept: */*", "Connection: close"]
+        );
     }
 
     #[test]
@@ -126,7 +128,7 @@ mod tests {
         let lines = lines("http://h/", &request, "GET", Allowed { login: false, host: false });
         assert_eq!(
             lines[1..],
-            ["Host: h", &format!("User-Agent: {AGENT}"), "Accept: */*", "X: y", "Connection: close"]
+            ["Host: h", &format!("User-Agent: {}", user_agent()), "Accept: */*", "X: y", "Connection: close"]
         );
     }
 }

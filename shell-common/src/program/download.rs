@@ -16,12 +16,12 @@ use ring::digest;
 
 use super::failed;
 use super::place::Place;
-use crate::Runtime;
 use crate::disk::remove;
 use crate::engine::Connection;
 use crate::net::{ProxySettings, TlsSettings, reach, within};
 use crate::probe::{MAX_REDIRECTS, Url};
 use crate::settings::{ServerAddress, Settings};
+use crate::{Runtime, version};
 
 /// The largest program that is taken.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -108,7 +108,7 @@ async fn ask<R: Runtime>(runtime: &R, source: &Source, url: &Url) -> Result<Answ
         .method(Method::GET)
         .uri(url.target.expose())
         .header(HOST, &url.authority)
-        .header(USER_AGENT, concat!("dockmon-agent/", env!("CARGO_PKG_VERSION")));
+        .header(USER_AGENT, version::user_agent());
     if let Some(mut login) = url.login.as_ref().and_then(|login| HeaderValue::try_from(login.expose()).ok()) {
         login.set_sensitive(true);
         request = request.header(AUTHORIZATION, login);

@@ -13,6 +13,8 @@ use crate::{EngineAddress, Way};
 
 const HOST: &str = "DOCKER_HOST";
 const CERT_PATH: &str = "DOCKER_CERT_PATH";
+/// The first of the usual places.
+const USUAL: &str = "/var/run/docker.sock";
 const EXPECTED: &str = "unix:///path/of/the.socket, tcp://host:2375, http://host:2375 or https://host:2376";
 
 /// `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`; `server` is what is trusted of the DockMon server.
@@ -96,17 +98,21 @@ fn look(path: &Path) -> Found {
 /// The engine's socket where `DOCKER_HOST` names none: of the usual places, in the order of PROTOCOL 12, the first whose
 /// socket this user may use, or the first that has one, or the first of all, for an engine that is not started yet.
 fn usual_socket(runtime_dir: Option<PathBuf>, home: Option<PathBuf>, look: impl Fn(&Path) -> Found) -> PathBuf {
-    let usual = "/var/run/docker.sock";
-    let mut places: Vec<PathBuf> = vec![usual.into(), "/run/docker.sock".into(), "/run/podman/podman.sock".into()];
-    let own = format!("/run/user/{}", rustix::process::getuid().as_raw()).into();
-    for folder in [runtime_dir, Some(own)].into_iter().flatten() {
-        places.extend([folder.join("docker.sock"), folder.join("podman/podman.sock")]);
-    }
-    places.extend(home.map(|home| home.join(".docker/run/docker.sock")));
+    let places = usual_sockets(runtime_dir, home, rustix::process::getuid().as_raw());
     let mut found = places.iter().map(|path| (path, look(path))).filter(|(_, found)| *found != Found::Nothing);
     let first = found.next();
     let usable = first.into_iter().chain(found).find(|(_, found)| *found == Found::Open);
-    usable.or(first).map_or_else(|| usual.into(), |(path, _)| path.clone())
+    usable.or(first).map_or_else(|| USUAL.into(), |(path, _)| path.clone())
+}
+
+/// Where an engine's socket may be, for this user: in the order of PROTOCOL 12.
+pub(crate) fn usual_sockets(runtime_dir: Option<PathBuf>, home: Option<PathBuf>, user: u32) -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = vec![USUAL.into(), "/run/docker.sock".into(), "/run/podman/podman.sock".into()];
+    for folder in [runtime_dir, Some(format!("/run/user/{user}").into())].into_iter().flatten() {
+        places.extend([folder.join("docker.sock"), folder.join("podman/podman.sock")]);
+    }
+    places.extend(home.map(|home| home.join(".docker/run/docker.sock")));
+    places
 }
 
 #[cfg(test)]

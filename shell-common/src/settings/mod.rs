@@ -12,6 +12,7 @@ use std::time::Duration;
 use dockmon_core::docker::ApiVersion;
 use dockmon_core::{Config, DataFile, DiskError, HostFacts, Policy, ProcessFacts, Saved, Secret};
 
+pub(crate) use engine::usual_sockets;
 pub use problem::{Problem, SettingsErrors};
 pub use server::ServerAddress;
 use vars::Vars;
@@ -19,7 +20,7 @@ use vars::Vars;
 use crate::Way;
 use crate::disk;
 use crate::net::{ProxySettings, TlsSettings};
-use crate::program;
+use crate::{program, version};
 
 /// The longest `AGENT_NAME` and `PROTO_VERSION` that the server takes (PROTOCOL 2), in characters.
 const MAX_NAME: usize = 255;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub(crate) proxy: ProxySettings,
     pub(crate) tls: TlsSettings,
     pub(crate) data_path: PathBuf,
+    /// `AGENT_RECORD`: the folder for a recording of this session.
+    pub(crate) record: Option<PathBuf>,
     /// What was found in `DATA_PATH`, with `PERMANENT_TOKEN` in place of the file's where that is set.
     pub(crate) saved: Saved,
     /// Files of `DATA_PATH` that are there and could not be read.
@@ -83,6 +86,7 @@ impl Settings {
         };
         let engine = engine::way(&mut vars, &tls);
         let data_path = vars.absolute_path("DATA_PATH").unwrap_or_else(|| PathBuf::from("/data"));
+        let record = vars.absolute_path("AGENT_RECORD");
         let registration_token = vars.token("REGISTRATION_TOKEN");
         let (saved, unreadable) = saved(&mut vars, &data_path, registration_token.is_some());
 
@@ -133,6 +137,7 @@ impl Settings {
                 proxy,
                 tls,
                 data_path,
+                record,
                 saved,
                 unreadable,
                 registration_token,
@@ -160,7 +165,7 @@ impl Settings {
         Config {
             agent_name: self.agent_name.clone(),
             force_unique_registration: self.force_unique_registration,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: version::own().to_owned(),
             proto_version: self.proto_version.clone(),
             reconnect_initial: self.reconnect_initial,
             reconnect_max: self.reconnect_max,
@@ -209,7 +214,7 @@ fn policy<F: Fn(&str) -> Option<String>>(vars: &mut Vars<F>) -> Policy {
 fn proxies<F: Fn(&str) -> Option<String>>(vars: &mut Vars<F>) -> ProxySettings {
     let https = vars.either("HTTPS_PROXY", "https_proxy");
     let http = vars.either("HTTP_PROXY", "http_proxy");
-    let exceptions = vars.either("NO_PROXY", "no_proxy").map(|(_, list)| list);
+    let exceptions = vars.text("NO_PROXY").or_else(|| vars.text("no_proxy"));
     let mut checked = |proxy: Option<(&'static str, String)>| {
         let (name, value) = proxy?;
         if ProxySettings::is_proxy(&value) {
@@ -242,12 +247,12 @@ fn saved<F: Fn(&str) -> Option<String>>(
 ) -> (Saved, Vec<DiskError>) {
     let (mut saved, unreadable) = disk::read_saved(data_path);
     let file = data_path.join(DataFile::PermanentToken.name()).display().to_string();
-    if let Some(token) = vars.text("PERMANENT_TOKEN") {
+    if let Some(token) = vars.secret("PERMANENT_TOKEN") {
         saved.permanent_token = vars.checked_token("PERMANENT_TOKEN", &token);
     } else if let Some(token) = saved.permanent_token.take() {
         let name = format!("the file {file}");
         saved.permanent_token = vars.checked_token(&name, token.expose());
-    } else if !can_register && vars.text("REGISTRATION_TOKEN").is_none() {
+    } else if !can_register && !vars.names("REGISTRATION_TOKEN") && !vars.names("PERMANENT_TOKEN") {
         let why = match unreadable.iter().find(|error| error.path == file) {
             Some(error) => format!("cannot be read ({})", error.reason),
             None => "does not exist".to_owned(),
@@ -257,6 +262,11 @@ fn saved<F: Fn(&str) -> Option<String>>(
              {file}, which {why}"
         );
         vars.problems.push(Problem::Missing { name: "REGISTRATION_TOKEN", hint });
+    }
+    if saved.permanent_token.is_some() {
+        // The secret of the first start may be gone by now.
+        vars.problems
+            .retain(|problem| !matches!(problem, Problem::File { name, .. } if name == "REGISTRATION_TOKEN_FILE"));
     }
     (saved, unreadable)
 }

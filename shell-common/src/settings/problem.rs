@@ -33,6 +33,16 @@ pub enum Problem {
         /// What is wrong, and with which file.
         reason: String,
     },
+    /// The file that holds a secret in a variable's place cannot be used.
+    #[error("{name}={path:?} cannot be used: {reason}")]
+    File {
+        /// The variable, with `_FILE`.
+        name: String,
+        /// What it says.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A variable that must be set is not.
     #[error("{name} is not set: {hint}")]
     Missing {

@@ -223,3 +223,37 @@ fn files_that_cannot_be_read() {
     let all = problems(&[vars[0], vars[1], ("HOME", "/nonexistent")]);
     assert!(all.len() == 1 && all[0].contains("/nonexistent/.docker/ca.pem is missing"), "{all:?}");
 }
+
+#[test]
+fn secrets_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (token, proxy) = (file("token", " from-a-file\n"), file("proxy", "http://u:p@proxy:3128\n"));
+    let read =
+        settings(&[("REGISTRATION_TOKEN", ""), ("REGISTRATION_TOKEN_FILE", &token), ("https_proxy_FILE", &proxy)]);
+    let read = read.unwrap();
+    assert_eq!(read.registration_token, Some(Secret::new("from-a-file")));
+    assert_eq!(read.proxy.https, Some(Secret::new("http://u:p@proxy:3128")));
+    let permanent = settings(&[("REGISTRATION_TOKEN", ""), ("PERMANENT_TOKEN_FILE", &token)]).unwrap();
+    assert_eq!(permanent.saved.permanent_token, Some(Secret::new("from-a-file")));
+
+    let [both] = &problems(&[("REGISTRATION_TOKEN_FILE", &token)])[..] else { panic!("one problem") };
+    assert!(both.starts_with("REGISTRATION_TOKEN_FILE=") && both.ends_with("set one of the two"), "{both}");
+    let (empty, bad) = (file("empty", "\n"), file("bad", "not a token!"));
+    for (path, word) in [(empty.as_str(), "it is empty"), ("/proc/none", "it does not exist"), (&bad, "not shown")] {
+        let said = problems(&[("REGISTRATION_TOKEN", ""), ("REGISTRATION_TOKEN_FILE", path)]);
+        assert!(said.len() == 1 && said[0].contains(word), "{said:?}");
+        assert!(!said[0].contains("not a token!"), "{said:?}");
+    }
+    let [slip] = &problems(&[("REGISTRATION_TOKEN", ""), ("REGISTRATION_TOKEN_FILE", "the-token-itself")])[..] else {
+        panic!("one problem")
+    };
+    assert!(slip.starts_with("REGISTRATION_TOKEN_FILE (not shown") && !slip.contains("the-token-itself"), "{slip}");
+    // After the first registration nobody needs it any more.
+    let later = [("REGISTRATION_TOKEN", ""), ("REGISTRATION_TOKEN_FILE", "/proc/none"), ("PERMANENT_TOKEN", "p-1")];
+    assert_eq!(settings(&later).unwrap().registration_token, None);
+}

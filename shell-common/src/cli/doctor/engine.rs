@@ -66,9 +66,9 @@ fn socket<W: Write>(report: &mut Report<W>, address: &EngineAddress) -> bool {
         }
         Ok(found) => {
             let what = if found.is_dir() { "a folder" } else { "a file" };
-            let hint = "Docker makes a folder of a mount whose source is missing: start the engine first, remove the \
-                        folder, or set DOCKER_HOST";
-            report.bad("socket", &format!("{address} is {what}, no socket"), hint);
+            let reason = format!("it is {what}, no socket");
+            let error = DockerError::Unreachable { address: address.to_string(), reason };
+            report.bad("socket", &error.to_string(), hints::for_engine(&error));
             false
         }
         Err(error) => {

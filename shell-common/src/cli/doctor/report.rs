@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::cli::look::{Look, Tone};
+use crate::version;
 
 /// Written line by line, so that one sees what is waited for.
 pub(super) struct Report<W> {
@@ -14,7 +15,7 @@ pub(super) struct Report<W> {
 impl<W: Write> Report<W> {
     pub(super) fn new(out: W, look: Look) -> Self {
         let mut report = Self { out, look, problems: 0 };
-        report.line(&look.paint(Tone::Title, concat!("DockMon agent ", env!("CARGO_PKG_VERSION"), ": doctor")));
+        report.line(&look.paint(Tone::Title, &format!("DockMon agent {}: doctor", version::own())));
         report
     }
 
