@@ -26,17 +26,16 @@ fn resolved(site: &Site<'_>, suffix: &str, mut body: Value, name: &str) -> Strin
 fn the_engines_own_names() {
     on_docker(|engine| {
         let site = Site::new(engine);
-        let network = site.objects.name("net");
         // An address range that nobody else has here.
         let octet = std::process::id() % 200 + 20;
         let range = if engine.kind == crate::suite::subject::Kind::Docker20 { 41 } else { 42 };
         let create = json!({
-            "Name": network, "EnableIPv6": true, "Labels": {"dmtest": "true"},
+            "EnableIPv6": true, "Labels": {"dmtest": "true"},
             "IPAM": {"Config": [
                 {"Subnet": format!("10.{range}.{octet}.0/24")}, {"Subnet": format!("fd{range}:{octet}::/64")},
             ]},
         });
-        engine.client.post("/networks/create", Some(create));
+        let network = site.objects.network("net", create);
         let aliases = json!({"EndpointsConfig": {(network.as_str()): {"Aliases": ["dockmon", "dockmon.far.example"]}}});
         let server = site.objects.create(
             "server",

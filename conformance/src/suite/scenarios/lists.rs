@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::suite::support::agent::eventually;
 use crate::suite::support::engines::{Engine, every_engine};
-use crate::suite::support::objects::{body, long_life};
+use crate::suite::support::objects::{body, disturbed, long_life};
 use crate::suite::support::stage::Stage;
 
 scenarios! {
@@ -133,13 +133,11 @@ fn images_are_listed_and_removed() {
     });
 }
 
-/// Makes a network. Podman looks at every interface of the machine one by one for a free name, and fails when another
-/// engine takes one away meanwhile; then it is asked again.
+/// Makes a network by the agent.
 fn create_network(stage: &Stage<'_>, asked: &Value) -> Value {
     eventually("a network", || {
         let answer = stage.command("create_network", asked.clone());
-        let disturbed = |error: &String| error.contains("no such network interface");
-        if stage.engine.is_podman() && answer.outcome().is_err_and(|error| disturbed(&error)) {
+        if answer.outcome().is_err_and(|error| disturbed(&error)) {
             return None;
         }
         Some(answer.ok())

@@ -52,6 +52,22 @@ impl Objects {
         created["Id"].as_str().expect("a new container has an id").to_owned()
     }
 
+    /// A network; its name. It is asked for again while others are in the engine's way: see [`disturbed`].
+    #[track_caller]
+    pub(crate) fn network(&self, suffix: &str, mut body: Value) -> String {
+        let name = self.name(suffix);
+        body["Name"] = json!(name);
+        eventually("a network", || {
+            let reply = self.client.ask("POST", "/networks/create", Some(&body));
+            if disturbed(&reply.message()) {
+                return None;
+            }
+            assert!(reply.status < 400, "a network: {reply}");
+            Some(())
+        });
+        name
+    }
+
     /// A created container that [`Objects::start`] can start and [`Objects::end`] end.
     #[track_caller]
     pub(crate) fn create_long(&self, suffix: &str) -> String {
@@ -163,6 +179,13 @@ impl Drop for Objects {
     fn drop(&mut self) {
         clear(&self.client, &self.prefix);
     }
+}
+
+/// Whether a network could not be made because of what others did. Podman looks at the addresses of all interfaces of
+/// the machine for a range that is free, and fails when an interface comes or goes meanwhile, as with every container
+/// of every other scenario. Asking again is all that can be done.
+pub(crate) fn disturbed(error: &str) -> bool {
+    error.contains("no such network interface")
 }
 
 /// Removes all whose names begin so. Whatever cannot be removed was removed by the scenario itself, or its engine is

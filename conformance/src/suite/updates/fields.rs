@@ -143,8 +143,7 @@ fn every_option_survives() {
         let shop = Shop::new(engine);
         let old_image = shop.build("1", &["ENV IMAGE=1"]);
         let new_image = shop.publish("2", &["ENV IMAGE=1"]);
-        let network = shop.stage.objects.name("net");
-        engine.client.post("/networks/create", Some(json!({"Name": network})));
+        let network = shop.stage.objects.network("net", json!({}));
         let suffix = "odd.name_1-x";
         let old = shop.stage.objects.create(suffix, &every_option(&shop, &old_image, &network));
         shop.stage.objects.post(&old, "start");

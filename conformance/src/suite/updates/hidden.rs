@@ -73,10 +73,7 @@ fn a_health_check_of_which_only_the_interval_is_the_users() {
 fn hardware_addresses() {
     on_every_engine(|engine| {
         let shop = Shop::new(engine);
-        let names = [shop.stage.objects.name("front"), shop.stage.objects.name("back")];
-        for name in &names {
-            engine.client.post("/networks/create", Some(json!({"Name": name})));
-        }
+        let names = ["front", "back"].map(|suffix| shop.stage.objects.network(suffix, json!({})));
         let old_image = shop.build("1", &[]);
         let new_image = shop.publish("2", &[]);
         let (first, second) = ("02:11:22:33:44:55", "02:11:22:33:44:66");

@@ -143,7 +143,6 @@ fn its_health_check_is_waited_for() {
 fn networks_with_addresses_and_aliases() {
     on_every_engine(|engine| {
         let shop = Shop::new(engine);
-        let (front, back) = (shop.stage.objects.name("front"), shop.stage.objects.name("back"));
         let octet = u32::from_str_radix(&format!("{:x}", std::process::id()), 16).unwrap_or(0) % 200 + 20;
         let block = match engine.kind {
             crate::suite::support::engines::Kind::Docker20 => 1,
@@ -152,8 +151,8 @@ fn networks_with_addresses_and_aliases() {
         };
         let subnet = format!("10.{octet}.{block}");
         let ipam = json!({"Config": [{"Subnet": format!("{subnet}.0/24")}]});
-        engine.client.post("/networks/create", Some(json!({"Name": front, "IPAM": ipam})));
-        engine.client.post("/networks/create", Some(json!({"Name": back})));
+        let front = shop.stage.objects.network("front", json!({"IPAM": ipam}));
+        let back = shop.stage.objects.network("back", json!({}));
         let old_image = shop.build("1", &[]);
         let new_image = shop.publish("2", &[]);
         let endpoint = json!({"Aliases": ["shop"], "IPAMConfig": {"IPv4Address": format!("{subnet}.9")}});
