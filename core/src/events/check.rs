@@ -17,6 +17,8 @@ use crate::time::MonotonicTime;
 /// How long a list and the events may differ before it is looked into: events come a little later than a list, and a
 /// list takes its time.
 const DIFFER_FOR: Duration = Duration::from_secs(3);
+/// Why a stream was ended from here, for those that find it broken.
+pub(super) const MISSING: &str = "events are missing in its stream";
 
 /// What a list shows of a container, as far as events tell it.
 #[derive(Debug)]
@@ -91,7 +93,7 @@ pub(crate) async fn check(cx: &Cx, mut listed: BTreeMap<String, Shown>) {
     if let Some(stream) = stream {
         cx.shared.world.borrow_mut().doubted = true;
         warn!(count = lost.len(), "the engine dropped events: its stream is opened again");
-        cx.shared.ops.borrow_mut().break_off(cx.now().mono, stream, "events are missing in its stream");
+        cx.shared.ops.borrow_mut().break_off(cx.now().mono, stream, MISSING);
     } else {
         warn!(count = lost.len(), "a list shows what no event has told");
         lost.iter().for_each(|event| tell_if_new(cx, event));

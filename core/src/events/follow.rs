@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use super::check::MISSING;
 use super::event::{Event, Subject};
 use super::reconcile::{Seen, implied, untold};
 use crate::backoff::Backoff;
@@ -79,6 +80,10 @@ fn resume(cx: &Cx, saved_cursor: &mut Option<String>) {
 
 /// The trouble, once for each kind of it, with what to do. True: it was said before.
 fn say(error: &DockerError, said: &mut Option<String>) -> bool {
+    if matches!(error, DockerError::Broken(why) if why == MISSING) {
+        // Whoever ended the stream for it has said so.
+        return false;
+    }
     let text = error.to_string();
     if said.as_ref() == Some(&text) {
         debug!(%error, "the engine is still away");

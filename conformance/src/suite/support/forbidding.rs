@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
-use super::one_request::Request;
+use super::one_request::{Listening, Request};
 
 /// As HAProxy says it.
 const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 93\r\nCache-Control: no-cache\r\n\
@@ -17,7 +15,7 @@ const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 93\r\nCache-C
     Request forbidden by administrative rules.\n</body></html>\n";
 
 pub(crate) struct ForbiddingProxy {
-    address: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
 }
 
@@ -26,34 +24,21 @@ struct Shared {
     allowed: Mutex<BTreeSet<String>>,
     /// Method and path of each refused call.
     refused: Mutex<Vec<String>>,
-    over: AtomicBool,
 }
 
 impl ForbiddingProxy {
     /// `allowed` are the variables that are set to 1.
     pub(crate) fn before(engine: &Path, allowed: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let allowed = Mutex::new(allowed.iter().map(|name| (*name).to_owned()).collect());
-        let (refused, over) = (Mutex::default(), AtomicBool::new(false));
-        let shared = Arc::new(Shared { engine: engine.to_owned(), allowed, refused, over });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for agent in listener.incoming().map_while(Result::ok) {
-                if accepting.over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                // Whoever hangs up in the middle is missed by nobody.
-                thread::spawn(move || shared.serve(agent));
-            }
-        });
-        Self { address, shared }
+        let shared = Arc::new(Shared { engine: engine.to_owned(), allowed, refused: Mutex::default() });
+        let serving = Arc::clone(&shared);
+        let listening = Listening::new(move |agent| serving.serve(agent));
+        Self { listening, shared }
     }
 
     /// For `DOCKER_HOST`.
     pub(crate) fn url(&self) -> String {
-        format!("tcp://{}", self.address)
+        self.listening.url()
     }
 
     /// Sets one more variable to 1.
@@ -64,14 +49,6 @@ impl ForbiddingProxy {
     /// The refused calls so far, as `GET /events`.
     pub(crate) fn refused(&self) -> Vec<String> {
         self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for ForbiddingProxy {
-    fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        // Wakes the one that accepts.
-        let _ = TcpStream::connect(self.address);
     }
 }
 

@@ -1,10 +1,52 @@
 //! For proxies before an engine that look at every request: one for each connection.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+/// Where such a proxy listens; it takes nobody any more once this is dropped.
+pub(crate) struct Listening {
+    address: SocketAddr,
+    over: Arc<AtomicBool>,
+}
+
+impl Listening {
+    /// Every connection is served on a thread of its own.
+    pub(crate) fn new(serve: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&over);
+        thread::spawn(move || {
+            for agent in listener.incoming().map_while(Result::ok) {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let serve = serve.clone();
+                // Whoever hangs up in the middle is missed by nobody.
+                thread::spawn(move || serve(agent));
+            }
+        });
+        Self { address, over }
+    }
+
+    /// For `DOCKER_HOST`.
+    pub(crate) fn url(&self) -> String {
+        format!("tcp://{}", self.address)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the one that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
 
 /// A request whose head was read.
 pub(crate) struct Request {

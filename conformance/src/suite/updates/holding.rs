@@ -1,13 +1,13 @@
 //! A proxy before an engine that holds one of the calls that change something, before or after it has its effect.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::suite::support::one_request::Request;
+use crate::suite::support::one_request::{Listening, Request};
 
 /// When a call is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) enum Moment {
 }
 
 pub(crate) struct HoldingProxy {
-    address: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
 }
 
@@ -37,8 +37,6 @@ struct Shared {
 
 impl HoldingProxy {
     pub(crate) fn before(engine: &Path, which: usize, moment: Moment) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             engine: engine.to_owned(),
             which,
@@ -48,23 +46,14 @@ impl HoldingProxy {
             released: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for agent in listener.incoming().map_while(Result::ok) {
-                if accepting.over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                // Whoever hangs up in the middle is missed by nobody.
-                thread::spawn(move || shared.serve(agent));
-            }
-        });
-        Self { address, shared }
+        let serving = Arc::clone(&shared);
+        let listening = Listening::new(move |agent| serving.serve(agent));
+        Self { listening, shared }
     }
 
     /// For `DOCKER_HOST`.
     pub(crate) fn url(&self) -> String {
-        format!("tcp://{}", self.address)
+        self.listening.url()
     }
 
     /// The call that is held, as `POST /containers/…/stop`, if it is.
@@ -81,8 +70,6 @@ impl HoldingProxy {
 impl Drop for HoldingProxy {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        // Wakes the one that accepts.
-        let _ = TcpStream::connect(self.address);
     }
 }
 
