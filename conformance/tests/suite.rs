@@ -1,28 +1,22 @@
 //! The suite, over the default shell and on every engine there is.
 
-use std::path::{Path, PathBuf};
+mod built;
+
+use std::path::Path;
 use std::process::Command;
 
-/// The agent beside the suite's program, which `cargo test --workspace` has built, else built now.
-fn agent(suite: &Path) -> PathBuf {
-    let profile = suite.parent().unwrap();
-    let agent = profile.join("dockmon-agent");
-    if !agent.exists() {
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "-p", "dockmon-agent", "--target-dir"]).arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "the agent cannot be built");
-    }
-    agent
-}
+use built::agent;
 
 #[test]
 fn the_default_shell_passes_all_of_it() {
     let suite = Path::new(env!("CARGO_BIN_EXE_conformance"));
     // Not captured: it says what it does, and what was left out.
-    let status = Command::new(suite).arg("--shell").arg(agent(suite)).args(["--engine", "every"]).status().unwrap();
+    let status = Command::new(suite)
+        .arg("--shell")
+        .arg(agent(suite, "dockmon-agent"))
+        .args(["--engine", "every"])
+        .status()
+        .unwrap();
     assert!(status.success(), "see above which failed");
 }
 

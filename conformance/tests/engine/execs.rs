@@ -246,7 +246,9 @@ fn transcript(socket: &Path, number: usize) -> Vec<String> {
     let top = get(socket, &format!("/containers/{}/top?ps_args=-eo%20pid,args", guest.id)).json();
     let column = |row: &Value| row.as_array().and_then(|row| row.last()).and_then(Value::as_str).unwrap().to_owned();
     let commands: Vec<String> = top["Processes"].as_array().unwrap().iter().map(column).collect();
-    let commands: Vec<&str> = commands.iter().map(|text| text.trim_start_matches(|c: char| c != 's')).collect();
+    let mut commands: Vec<&str> = commands.iter().map(|text| text.trim_start_matches(|c: char| c != 's')).collect();
+    // They come by process ids, which begin anew behind the highest.
+    commands.sort_unstable();
     say("top", format!("{commands:?}"), &ids);
 
     let waiting = create(socket, &guest.id, &on_terminal(&["sh"]));
