@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::follow::{look_at, tell_if_new};
+use super::follow::{MISSING, look_at, tell_if_new};
 use super::reconcile::{Passed, untold};
 use super::world::{RunState, World};
 use crate::docker::views::ContainerSummary;
@@ -17,8 +17,6 @@ use crate::time::MonotonicTime;
 /// How long a list and the events may differ before it is looked into: events come a little later than a list, and a
 /// list takes its time.
 const DIFFER_FOR: Duration = Duration::from_secs(3);
-/// Why a stream was ended from here, for those that find it broken.
-pub(super) const MISSING: &str = "events are missing in its stream";
 
 /// What a list shows of a container, as far as events tell it.
 #[derive(Debug)]

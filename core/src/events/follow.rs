@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::check::MISSING;
 use super::event::{Event, Subject};
 use super::reconcile::{Seen, implied, untold};
 use crate::backoff::Backoff;
@@ -21,6 +20,8 @@ use crate::permissions;
 use crate::run::{Cx, DockerStream};
 use crate::wire;
 
+/// Why a stream was ended from this side, in the words with which it is found broken.
+pub(super) const MISSING: &str = "events are missing in its stream";
 /// The first and the longest wait before the engine is asked again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long the engine may take to open the stream, or to tell what it still has.
