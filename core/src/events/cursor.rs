@@ -57,28 +57,32 @@ async fn save_when_told(cx: &Cx, every: Duration, until: Option<MonotonicTime>) 
     if cx.shared.outbox.borrow().all_events_told() {
         return save(cx).await;
     }
-    let Some(contents) = contents(cx) else { return false };
-    let last = cx.shared.outbox.borrow().last_event();
+    let Some((events, contents)) = contents(cx) else { return false };
     while until.is_none_or(|until| cx.now().mono < until) {
         cx.sleep(every).await;
         // Rather all of it than a part.
         if cx.shared.outbox.borrow().all_events_told() {
             return save(cx).await;
         }
-        if cx.shared.outbox.borrow().are_events_told(last) {
-            // What has happened since is still to be written.
-            write(cx, contents).await;
+        if cx.shared.outbox.borrow().are_events_told(events) {
+            // A newer one may have been written meanwhile: whoever went on from this one would tell again what is in
+            // that.
+            if cx.shared.world.borrow().kept < events {
+                // What has happened since is still to be written.
+                write(cx, events, contents).await;
+            }
             return true;
         }
     }
     false
 }
 
-/// The cursor, if there is one and something of it is not on disk.
-fn contents(cx: &Cx) -> Option<Secret> {
+/// The cursor, if there is one and something of it is not on disk, and how many events it tells of.
+fn contents(cx: &Cx) -> Option<(u64, Secret)> {
     let (world, engine) = (cx.shared.world.borrow(), cx.shared.engine.borrow());
     let facts = engine.facts.as_ref()?;
-    (world.known && world.unsaved != Unsaved::Nothing).then(|| Secret::new(world.cursor(&facts.id)))
+    let events = cx.shared.outbox.borrow().last_event();
+    (world.known && world.unsaved != Unsaved::Nothing).then(|| (events, Secret::new(world.cursor(&facts.id))))
 }
 
 /// Writes the cursor, if the server was told everything it says. False: not now.
@@ -86,9 +90,9 @@ pub(crate) async fn save(cx: &Cx) -> bool {
     if !cx.shared.outbox.borrow().all_events_told() {
         return false;
     }
-    let Some(contents) = contents(cx) else { return false };
+    let Some((events, contents)) = contents(cx) else { return false };
     let unsaved = std::mem::take(&mut cx.shared.world.borrow_mut().unsaved);
-    if !write(cx, contents).await {
+    if !write(cx, events, contents).await {
         // It is to be written all the same, as soon as that is possible.
         let mut world = cx.shared.world.borrow_mut();
         world.unsaved = world.unsaved.max(unsaved);
@@ -96,8 +100,9 @@ pub(crate) async fn save(cx: &Cx) -> bool {
     true
 }
 
-/// False: it could not be written.
-async fn write(cx: &Cx, contents: Secret) -> bool {
+/// The disk writes one after the other. False: it could not be written.
+async fn write(cx: &Cx, events: u64, contents: Secret) -> bool {
+    cx.shared.world.borrow_mut().kept = events;
     let result = cx.write(DataFile::Cursor, contents).await;
     let failed_before = std::mem::replace(&mut cx.shared.world.borrow_mut().cursor_failed, result.is_err());
     match result {

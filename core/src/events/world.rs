@@ -74,6 +74,8 @@ pub(crate) struct World {
     changed: BTreeSet<String>,
     /// Whether there is something the cursor on disk does not have: an event, or more than that.
     pub(crate) unsaved: Unsaved,
+    /// How many events the newest cursor tells of that was given to the disk.
+    pub(crate) kept: u64,
     /// Whether the cursor could not be written the last time.
     pub(crate) cursor_failed: bool,
     /// The event stream, if there is one.

@@ -179,6 +179,34 @@ fn the_cursor_follows_what_was_read_though_there_is_always_more() {
 }
 
 #[test]
+fn an_older_cursor_never_takes_the_place_of_a_newer_one() {
+    let mut world = World::registered(Engine::new(&["web", "db"]));
+    world.programs.version = Some("dockmon-agent 0.2.0");
+    world.run_for(3 * SECOND);
+    let read_all = |world: &mut World| {
+        let (op, number) = *world.pings.last().unwrap();
+        world.input(Input::Socket { op, event: SocketEvent::Pong { number } });
+    };
+    world.rules.pong = false;
+    // What the cursor is then waits for its receipt.
+    world.engine.happen("web", "pause", false);
+    world.run_for(2 * SECOND);
+    world.engine.happen("web", "unpause", false);
+    world.run_for(SECOND / 2);
+    read_all(&mut world);
+    // Another is written at once, since a new agent is to go on from it.
+    let before = world.files["cursor.json"].clone();
+    let payload = serde_json::json!({"version": "0.2.0", "image": "", "binary_url": "https://d.example/a", "checksum": "0".repeat(64)});
+    world.command("self", "self_update", &payload);
+    world.run_for(SECOND / 2);
+    let newer = world.files["cursor.json"].clone();
+    assert_ne!(newer, before);
+    world.engine.happen("db", "die", false);
+    world.run_for(4 * SECOND);
+    assert_eq!(world.files["cursor.json"], newer, "the server has not read more than this");
+}
+
+#[test]
 fn a_crash_during_an_outage_loses_no_event() {
     let mut world = World::registered(Engine::new(&["web"]));
     world.engine.happen("web", "pause", false);
