@@ -4,36 +4,61 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockmon_core::{DataFile, DiskAnswer, DiskError, DiskRequest, Input, OpId, Saved, Secret};
+use serde_json::Value;
 
 use super::stage::{Happening, Process, Stage};
 
 /// The files that it holds.
 #[derive(Default)]
-pub(super) struct Files(BTreeMap<&'static str, String>);
+pub(super) struct Files {
+    contents: BTreeMap<&'static str, String>,
+    /// The place in the event stream that the cursor has come to, in Unix nanoseconds.
+    come_to: i64,
+    /// What of that was wrong.
+    went_back: Option<String>,
+}
 
 impl Files {
     /// Does what is asked.
     pub(super) fn carry_out(&mut self, request: DiskRequest) -> DiskAnswer {
         let name = request.file().name();
         match request {
-            DiskRequest::Create { .. } if self.0.contains_key(name) => return DiskAnswer::Exists,
+            DiskRequest::Create { .. } if self.contents.contains_key(name) => return DiskAnswer::Exists,
             DiskRequest::Write { contents, .. } | DiskRequest::Create { contents, .. } => {
-                self.0.insert(name, contents.expose().to_owned());
+                if name == DataFile::Cursor.name() {
+                    self.follow(contents.expose());
+                }
+                self.contents.insert(name, contents.expose().to_owned());
             }
-            DiskRequest::Read { .. } => return DiskAnswer::Contents(self.0.get(name).map(Secret::new)),
+            DiskRequest::Read { .. } => return DiskAnswer::Contents(self.contents.get(name).map(Secret::new)),
             DiskRequest::Remove { .. } => {
-                self.0.remove(name);
+                self.contents.remove(name);
             }
         }
         DiskAnswer::Done
     }
 
+    /// Whoever goes on from an older cursor tells again what the server has read.
+    fn follow(&mut self, cursor: &str) {
+        let cursor: Value = serde_json::from_str(cursor).unwrap_or_default();
+        let Some(place) = cursor["last"][0].as_i64() else { return };
+        if place < self.come_to {
+            self.went_back = Some(format!("the cursor went back from {} to {place}", self.come_to));
+        }
+        self.come_to = place;
+    }
+
+    /// The rule that holds for them at every moment.
+    pub(super) fn always(&self) -> Result<(), String> {
+        self.went_back.clone().map_or(Ok(()), Err)
+    }
+
     pub(super) fn holds(&self, file: DataFile) -> bool {
-        self.0.contains_key(file.name())
+        self.contents.contains_key(file.name())
     }
 
     pub(super) fn read(&self, file: DataFile) -> Option<&str> {
-        self.0.get(file.name()).map(String::as_str)
+        self.contents.get(file.name()).map(String::as_str)
     }
 
     /// What the next process finds.

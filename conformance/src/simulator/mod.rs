@@ -21,6 +21,7 @@
 //! | every command has exactly one answer, or its link or its agent died first (PROTOCOL 3) | `ledger` |
 //! | events are told in order, none is made up, none is told twice on one link (PROTOCOL 6) | `told` |
 //! | events are complete, as long as the engine itself lost none (PROTOCOL 11) | `told` |
+//! | the place that the cursor on disk tells of never goes back | `disk` |
 //! | what the server believes of each container is so, whatever the engine lost | `told` |
 //! | only a registered agent speaks, and its token is on disk (PROTOCOL 2) | `server` |
 //! | a container that is updated exists at every moment, and never runs twice (PROTOCOL 8) | `apps` |

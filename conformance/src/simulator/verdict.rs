@@ -14,6 +14,7 @@ const OPERATIONS_AT_REST: usize = 2;
 impl World {
     /// The rules that hold at every moment.
     pub(super) fn watch(&mut self) -> Result<(), String> {
+        self.disk.files.always()?;
         if self.engine.judged == self.engine.truth.len() {
             return Ok(());
         }

@@ -17,6 +17,7 @@ impl World {
     /// # Errors
     /// The rule that was broken.
     pub(super) fn verdict(&self) -> Result<(), String> {
+        self.files.always()?;
         let failed = self.faults > 0 || self.storm.is_some();
         let alive: Vec<_> = self.agents.alive().collect();
         let [(life, who)] = alive[..] else {
