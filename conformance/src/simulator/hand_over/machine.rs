@@ -13,10 +13,11 @@ use super::super::bugs::Bug;
 use super::super::engine::name;
 use super::super::faults::Fault;
 use super::super::strike::disk_name;
+use super::storm::OTHER;
 use super::world::{Happening, Number, World};
 use super::{Course, Mode, New};
 use crate::engine::model::{
-    ApiVersion as ModelApi, ContainerSpec, EngineProfile, EventFilter, ImageSpec, Model, Nanos, Status,
+    ApiVersion as ModelApi, Container, ContainerSpec, EngineProfile, EventFilter, ImageSpec, Model, Nanos, Status,
 };
 
 /// How long an engine is away when it restarts.
@@ -61,9 +62,14 @@ impl Machine {
         self.model.container(id).map_or(0, |container| if container.image().contains(":2") { 2 } else { 1 })
     }
 
-    /// The containers that run, and since when.
+    /// The agents' containers.
+    pub(super) fn agents(&self) -> impl Iterator<Item = &Container> {
+        self.model.containers().filter(|container| container.name() != OTHER)
+    }
+
+    /// Those that run, and since when.
     pub(super) fn running(&self) -> BTreeMap<String, u64> {
-        let running = self.model.containers().filter(|container| container.status() == Status::Running);
+        let running = self.agents().filter(|container| container.status() == Status::Running);
         running.map(|container| (container.id().to_owned(), container.started_at())).collect()
     }
 

@@ -10,6 +10,7 @@
 //! | two agents never fight for the identity: they register a few times in all | `server` |
 //! | at rest one agent is there, under the old name, with its data and its restart policy, and serves | `verdict` |
 //! | it is the new one only if that one can serve; without faults it is the one that it should be | `verdict` |
+//! | the place in the engine's events that is on disk for the other agent never goes back | `super::disk` |
 //! | nothing is left: no second container, child or program, no file of the hand-over | `verdict` |
 //! | the server was told how it ended, if nothing failed | `verdict` |
 

@@ -58,7 +58,7 @@ impl World {
     }
 
     fn containers(&self) -> Result<u32, String> {
-        let names: Vec<&str> = self.machine.model.containers().map(|container| container.name()).collect();
+        let names: Vec<&str> = self.machine.agents().map(|container| container.name()).collect();
         if names != [AGENT] {
             return Err(format!("at rest there are the containers {names:?}"));
         }

@@ -83,6 +83,8 @@ pub(super) enum Happening {
     End(Number),
     /// Every link breaks.
     LinkCut,
+    /// Something happens to the other container.
+    Bustle,
     /// The server asks for the update.
     Ask,
 }
@@ -232,6 +234,7 @@ impl World {
                 self.note("FAULT", || "every link breaks");
                 self.cut_links();
             }
+            Happening::Bustle => self.bustle(),
             Happening::Ask => self.ask(),
             Happening::Ping { .. } | Happening::End(_) => {}
         }
