@@ -188,44 +188,57 @@ pub(crate) fn disturbed(error: &str) -> bool {
     error.contains("no such network interface")
 }
 
+/// How often an engine is asked for a list at most: Podman's of images fails when one goes meanwhile.
+const LIST_TRIES: usize = 10;
+
 /// Removes all whose names begin so. Whatever cannot be removed was removed by the scenario itself, or its engine is
 /// gone.
 pub(crate) fn clear(client: &Client, prefix: &str) {
     if !client.answers() {
         return;
     }
-    let list = |path: &str| client.ask("GET", path, None).json();
-    let mine = |text: &Value| {
-        let text = text.as_str().unwrap_or_default();
-        text.trim_start_matches('/')
-            .trim_start_matches("docker.io/library/")
-            .trim_start_matches("localhost/")
-            .trim_start_matches("127.0.0.1:5000/")
-            .starts_with(prefix)
-            .then(|| text.to_owned())
+    let list = |path: &str| -> Vec<Value> {
+        let mut replies = (0..LIST_TRIES).map(|_| client.ask("GET", path, None));
+        let list = replies.find(|reply| reply.status == 200).map(|reply| reply.json()).unwrap_or_default();
+        // Volumes are in an object.
+        list.as_array().or_else(|| list["Volumes"].as_array()).cloned().unwrap_or_default()
     };
-    let each = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    let mine = |name: &Value| {
+        let name = name.as_str().unwrap_or_default();
+        let bare = name.trim_start_matches('/').trim_start_matches("docker.io/library/");
+        let bare = bare.trim_start_matches("localhost/").trim_start_matches("127.0.0.1:5000/");
+        bare.starts_with(prefix).then(|| name.to_owned())
+    };
+    let names = |of: &Value| of.as_array().into_iter().flatten().filter_map(mine).collect::<Vec<String>>();
     let delete = |path: String| drop(client.ask("DELETE", &path, None));
-    for container in each(&list("/containers/json?all=1")) {
-        if each(&container["Names"]).iter().any(|name| mine(name).is_some()) {
-            delete(format!("/containers/{}?force=1&v=1", container["Id"].as_str().unwrap_or_default()));
-        }
-    }
-    for network in each(&list("/networks")) {
-        if let Some(name) = mine(&network["Name"]) {
-            delete(format!("/networks/{name}"));
-        }
-    }
-    for volume in each(&list("/volumes")["Volumes"]) {
-        if let Some(name) = mine(&volume["Name"]) {
-            delete(format!("/volumes/{name}?force=1"));
-        }
-    }
-    for image in each(&list("/images/json")) {
-        for tag in each(&image["RepoTags"]) {
-            if let Some(tag) = mine(&tag) {
-                delete(format!("/images/{tag}?force=1"));
-            }
+    let containers = || -> Vec<String> {
+        let all = list("/containers/json?all=1");
+        let mine = all.iter().filter(|one| !names(&one["Names"]).is_empty());
+        mine.filter_map(|one| one["Id"].as_str().map(str::to_owned)).collect()
+    };
+    remove_all(containers, |id| delete(format!("/containers/{id}?force=1&v=1")));
+    remove_all(
+        || list("/networks").iter().filter_map(|one| mine(&one["Name"])).collect(),
+        |name| delete(format!("/networks/{name}")),
+    );
+    remove_all(
+        || list("/volumes").iter().filter_map(|one| mine(&one["Name"])).collect(),
+        |name| delete(format!("/volumes/{name}?force=1")),
+    );
+    remove_all(
+        || list("/images/json").iter().flat_map(|one| names(&one["RepoTags"])).collect(),
+        |tag| delete(format!("/images/{tag}?force=1")),
+    );
+}
+
+/// Again and again while fewer are left: Podman removes no container whose namespace another one is in before that one.
+fn remove_all(listed: impl Fn() -> Vec<String>, remove: impl Fn(&str)) {
+    let mut left = listed();
+    while !left.is_empty() {
+        left.iter().for_each(|name| remove(name));
+        let before = std::mem::replace(&mut left, listed());
+        if left.len() >= before.len() {
+            return;
         }
     }
 }
