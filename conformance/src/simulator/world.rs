@@ -22,8 +22,9 @@ use super::workflows::Workflow;
 use crate::engine::model::Model;
 
 /// How long the world rests after the storm, before it is judged: longer than any time limit and backoff of the agent
-/// that a fault can leave behind (a request that hangs is given up after 2 min).
-const REST: Duration = Duration::from_secs(150);
+/// that a fault can leave behind (a request that hangs is given up after 2 min), and then than two lists take, which show
+/// what a stream of events that has fallen silent did not tell.
+const REST: Duration = Duration::from_secs(200);
 /// For how long of it the server asks as often as ever.
 const SETTLING: Duration = Duration::from_secs(20);
 /// How long before the verdict the server asks no more.
