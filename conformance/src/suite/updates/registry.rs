@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::suite::support::engines::{Engine, not_run};
 use crate::suite::support::objects::Objects;
+use crate::suite::support::tar::tar;
 
 /// Where it listens; engines speak plain HTTP with this address.
 pub(crate) const REGISTRY: &str = "127.0.0.1:5000";
@@ -38,6 +39,10 @@ pub(crate) fn build(engine: &Engine, objects: &Objects, tag: &str, lines: &[&str
     let mark = format!("LABEL dmtest.tag={tag}");
     let maker = objects.create(&format!("maker-{tag}"), &json!({"Image": "busybox:latest", "Cmd": ["true"]}));
     let repo = format!("{REGISTRY}/{}", objects.name("app"));
+    // A layer of its own: all that are empty are one layer, and Podman cannot use it while another scenario's last image
+    // with it goes.
+    let unique = tar(&[("dmtest", 0o644, format!("{repo}:{tag}").as_bytes())]);
+    client.upload("PUT", &format!("/containers/{maker}/archive?path=/"), "application/x-tar", &unique);
     let changes: String =
         lines.iter().chain([&mark.as_str()]).map(|line| format!("&changes={}", encoded(line))).collect();
     client.post(&format!("/commit?container={maker}&repo={}&tag={tag}{changes}", encoded(&repo)), Some(json!({})));
